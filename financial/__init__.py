@@ -1,0 +1,1 @@
+"""Financial: a Stripe account mirrored, booked and shown by Django."""

@@ -1,0 +1,54 @@
+"""The only reader of Django's settings. Every name starts with `FINANCIAL_` and has a default (docs/operations.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+DEFAULTS: dict[str, Any] = {
+    # Keys at rest: the first writes, all read. Each is any long random text.
+    "ENCRYPTION_KEYS": [],
+    # Stripe's keys from the environment; they win over the database and are never copied into it.
+    "STRIPE_SECRET_KEY": "",
+    "STRIPE_PUBLISHABLE_KEY": "",
+    "STRIPE_WEBHOOK_SECRETS": [],
+    # Where Stripe is. Anything but Stripe itself is refused for live keys.
+    "STRIPE_BASE_URL": "https://api.stripe.com",
+    "STRIPE_CONNECT_TIMEOUT_SECONDS": 5,
+    "STRIPE_READ_TIMEOUT_SECONDS": 30,
+    "STRIPE_ATTEMPTS": 6,
+    "STRIPE_BACKOFF_SECONDS": 0.5,
+    # Webhooks.
+    "WEBHOOK_MAX_BYTES": 1024 * 1024,
+    "WEBHOOK_TOLERANCE_SECONDS": 300,
+    # Who applies what the webhook stored and runs what the sync page asks for: "embedded" is a thread of the server
+    # process, "none" leaves it to `manage.py financial_worker`.
+    "ENGINE": "embedded",
+    # Estimated fee per currency: (rate of the amount, fixed part in minor units). "*" is for all others, marked rough.
+    "FEE_RULES": {"usd": ("0.029", 30), "*": ("0.029", 0)},
+    # The zone that cuts days in reports; empty means Django's TIME_ZONE.
+    "TIME_ZONE": "",
+    # Mail to customers: payment confirmed, payment failed.
+    "SEND_PAYMENT_EMAILS": False,
+    "EMAIL_FROM": "",
+    # Pages.
+    "PAGE_SIZE": 25,
+    "CACHE_SECONDS": 300,
+}
+
+
+def get(name: str) -> Any:
+    """Return the setting `FINANCIAL_<name>`, or its default."""
+    return getattr(settings, f"FINANCIAL_{name}", DEFAULTS[name])
+
+
+def time_zone() -> ZoneInfo:
+    """Return the account's time zone, which cuts days and months."""
+    return ZoneInfo(get("TIME_ZONE") or settings.TIME_ZONE)
+
+
+def email_from() -> str:
+    """Return the sender of mails to customers."""
+    return str(get("EMAIL_FROM") or settings.DEFAULT_FROM_EMAIL)

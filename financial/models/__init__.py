@@ -1,0 +1,50 @@
+"""Columns, constraints, indexes and one-line predicates; no network, no business steps."""
+
+from __future__ import annotations
+
+from financial.models.credentials import StripeCredential
+from financial.models.ledger import StripeTransaction, Transaction
+from financial.models.mirror import (
+    MIRROR_MODELS,
+    MirrorClock,
+    MirrorRow,
+    StripeBalanceTransaction,
+    StripeCharge,
+    StripeCustomer,
+    StripeDispute,
+    StripeInvoice,
+    StripePaymentIntent,
+    StripePayout,
+    StripePrice,
+    StripeProduct,
+    StripeRefund,
+    StripeSubscription,
+)
+from financial.models.operations import AuditEvent, PaymentNotice, StripeRequest, SyncRun, SyncStep
+from financial.models.webhooks import StripeWebhookEvent
+
+__all__ = [
+    "MIRROR_MODELS",
+    "AuditEvent",
+    "MirrorClock",
+    "MirrorRow",
+    "PaymentNotice",
+    "StripeBalanceTransaction",
+    "StripeCharge",
+    "StripeCredential",
+    "StripeCustomer",
+    "StripeDispute",
+    "StripeInvoice",
+    "StripePaymentIntent",
+    "StripePayout",
+    "StripePrice",
+    "StripeProduct",
+    "StripeRefund",
+    "StripeRequest",
+    "StripeSubscription",
+    "StripeTransaction",
+    "StripeWebhookEvent",
+    "SyncRun",
+    "SyncStep",
+    "Transaction",
+]
