@@ -1,8 +1,31 @@
-"""URLs of the app; a site mounts them, the studio under /studio/financial/."""
+"""Every address of the app; a list at `x/` has its detail at `x/<stripe id>/` and its form at `x/new/`."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from financial.views import actions, base, dashboard, mirror, sync, webhook
 
 app_name = "financial"
-urlpatterns: list[URLPattern] = []
+
+urlpatterns = [
+    path("", dashboard.Overview.as_view(), name="overview"),
+    path("stripe/", dashboard.StripeDashboard.as_view(), name="stripe"),
+    path("stripe/products/", mirror.ProductList.as_view(), name="products"),
+    path("stripe/products/new/", actions.ProductCreate.as_view(), name="product-new"),
+    path("stripe/products/<str:stripe_id>/", mirror.ProductDetail.as_view(), name="product"),
+    path("stripe/products/<str:stripe_id>/prices/new/", actions.PriceCreate.as_view(), name="price-new"),
+    path("stripe/customers/", mirror.CustomerList.as_view(), name="customers"),
+    path("stripe/customers/new/", actions.CustomerCreate.as_view(), name="customer-new"),
+    path("stripe/customers/<str:stripe_id>/", mirror.CustomerDetail.as_view(), name="customer"),
+    path("stripe/payments/", mirror.PaymentList.as_view(), name="payments"),
+    path("stripe/payments/new/", actions.PaymentCreate.as_view(), name="payment-new"),
+    path("stripe/payments/<str:stripe_id>/", mirror.PaymentDetail.as_view(), name="payment"),
+    path("stripe/subscriptions/", mirror.SubscriptionList.as_view(), name="subscriptions"),
+    path("stripe/subscriptions/new/", actions.SubscriptionCreate.as_view(), name="subscription-new"),
+    path("stripe/subscriptions/<str:stripe_id>/", mirror.SubscriptionDetail.as_view(), name="subscription"),
+    path("stripe/sync/", sync.SyncPage.as_view(), name="sync"),
+    path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),
+    path("stripe/webhook/", webhook.receive, name="webhook"),
+    path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),
+]

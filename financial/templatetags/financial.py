@@ -1,0 +1,115 @@
+"""How pages write money, moments, states and icons: one place, so that every page says it the same way."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from financial import conf
+from financial import money as money_rules
+from financial.templatetags._words import ICONS, STATUSES, Status
+
+register = template.Library()
+DASH = "—"
+
+
+@register.filter
+def money(amount_minor: int | None, currency: str = "") -> SafeString | str:
+    """`{{ amount_minor|money:currency }}`: the amount with its ISO code, digits aligned."""
+    if amount_minor is None or amount_minor == "":
+        return DASH
+    text, code = money_rules.display(int(amount_minor), currency), currency.upper()
+    if code in text:
+        return format_html('<span class="money">{}</span>', text)
+    return format_html('<span class="money">{} <abbr class="iso">{}</abbr></span>', text, code)
+
+
+@register.filter
+def money_text(amount_minor: int | None, currency: str = "") -> str:
+    """The same as plain text, for titles, labels and buttons."""
+    if amount_minor is None or amount_minor == "":
+        return DASH
+    text, code = money_rules.display(int(amount_minor), currency), currency.upper()
+    return text if code in text else f"{text} {code}"
+
+
+@register.simple_tag
+def approx() -> SafeString:
+    """`{% if transaction.is_estimated %}{% approx %}{% endif %}` in front of an estimated figure."""
+    return mark_safe(  # noqa: S308  (constant)
+        '<abbr class="approx" title="Estimated; Stripe’s exact figure replaces it">≈</abbr>'
+    )
+
+
+@register.filter
+def when(moment: dt.datetime | dt.date | None, style: str = "") -> SafeString | str:
+    """`{{ at|when }}`: relative, exact in the title. `when:"date"` the day, `when:"exact"` date and time."""
+    if not moment:
+        return DASH
+    if not isinstance(moment, dt.datetime):
+        return format_html('<time datetime="{}">{}</time>', moment.isoformat(), date_format(moment, "j M Y"))
+    local = moment.astimezone(conf.time_zone())
+    utc = moment.astimezone(dt.UTC)
+    title = f"{date_format(local, 'j M Y, H:i:s')} {local.tzname()} · {date_format(utc, 'j M Y, H:i:s')} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(), title, _moment_text(local, style))
+
+
+def _moment_text(local: dt.datetime, style: str) -> str:
+    if style == "date":
+        return date_format(local, "j M Y")
+    if style == "exact":
+        return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
+    now = timezone.now().astimezone(local.tzinfo)
+    return _relative(now - local) or date_format(local, "j M, H:i" if local.year == now.year else "j M Y")
+
+
+def _relative(age: dt.timedelta) -> str:
+    """Words for a moment within a week either way, nothing beyond."""
+    seconds = int(abs(age).total_seconds())
+    if seconds >= 7 * 86400:
+        return ""
+    if seconds < 60:
+        return "just now" if age >= dt.timedelta(0) else "in a moment"
+    count, unit = next((seconds // size, unit) for size, unit in _UNITS if seconds >= size)
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{words} ago" if age >= dt.timedelta(0) else f"in {words}"
+
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+@register.filter
+def status(row: Any, kind: str = "") -> SafeString:
+    """A badge for a row's `status` or `state`, `{{ payment|status }}`, or for a word, `{{ word|status:"payment" }}`.
+
+    The title holds the word as Stripe (or our own table) spells it; an unknown word is shown as it is.
+    """
+    raw = row if isinstance(row, str) else str(getattr(row, "status", None) or getattr(row, "state", ""))
+    kind = kind or ("" if isinstance(row, str) else row._meta.model_name)
+    key = "failed" if getattr(row, "has_failed", False) else raw
+    found = STATUSES.get(kind, {}).get(key) or Status(key.replace("_", " ").capitalize() or "Unknown", "muted", "dot")
+    return format_html(
+        '<span class="badge {}" title="{}">{}{}</span>', found.tone, raw or "no status", icon(found.icon), found.text
+    )
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """`{% icon "payments" %}`: a decorative picture, hidden from screen readers."""
+    shape = ICONS.get(name, ICONS["dot"])
+    return mark_safe(  # noqa: S308  (constants only)
+        f'<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">{shape}</svg>'
+    )
+
+
+@register.filter
+def widget_kind(field: Any) -> str:
+    """The kind of a bound field's widget, e.g. `checkbox` or `select`, for the field partial."""
+    name: str = type(field.field.widget).__name__
+    return {"CheckboxInput": "checkbox", "RadioSelect": "radio", "CheckboxSelectMultiple": "radio"}.get(name, "text")

@@ -1,0 +1,1 @@
+"""HTTP in, one call to the facade or the reports, HTTP out."""

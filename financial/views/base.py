@@ -1,0 +1,208 @@
+"""What every page shares: who may see it, whose data it shows, the shell around it and the headers of the answer.
+
+Pages subclass `StaffView`, name their `section` and `permission`, and answer with `self.page(template, context)` (whole
+page) or `self.fragment(template, context)` (what htmx swaps in, without the shell and its queries).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import View
+from django_htmx.http import HttpResponseClientRedirect
+
+from financial import conf, reports
+from financial.errors import FinancialError, GatewayError, NoActiveCredential
+from financial.models import StripeCredential
+
+SESSION_CREDENTIAL = "financial_credential"
+WRITE_PERMISSION = "financial.manage_stripe"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One line of the sidebar; shown to those with the permission."""
+
+    section: str
+    label: str
+    url_name: str
+    permission: str
+
+
+NAV = (
+    NavItem("overview", "Overview", "financial:overview", "financial.view_transaction"),
+    NavItem("stripe", "Stripe", "financial:stripe", "financial.view_stripepaymentintent"),
+    NavItem("payments", "Payments", "financial:payments", "financial.view_stripepaymentintent"),
+    NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription"),
+    NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
+    NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
+    NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun"),
+)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What `base.html` shows around a page."""
+
+    section: str
+    nav: tuple[NavItem, ...]
+    credential: StripeCredential | None
+    choices: tuple[StripeCredential, ...]
+    health: reports.Health | None
+    zone: str
+
+
+class StaffView(View):
+    """A page for staff with a permission; unsafe methods need `write_permission` as well."""
+
+    section: ClassVar[str] = ""
+    permission: ClassVar[str] = ""
+    write_permission: ClassVar[str] = WRITE_PERMISSION
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with timezone.override(conf.time_zone()):
+            response = self._refusal() or self._answer(request, *args, **kwargs)
+            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+                response.render()
+        response.headers.setdefault("Content-Security-Policy", CSP)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _refusal(self) -> HttpResponseBase | None:
+        """Say who must not go on: visitors sign in, others are told which permission they miss."""
+        user = self.request.user
+        if not user.is_authenticated:
+            return self._to_login()
+        if not (user.is_active and user.is_staff):
+            return self._error_without_shell(403, "This area is for staff", "Your account has no access to it.")
+        needed = [self.permission] if self.permission else []
+        if self.request.method in UNSAFE_METHODS:
+            needed.append(self.write_permission)
+        missing = [name for name in needed if name and not user.has_perm(name)]
+        if not missing:
+            return None
+        return self.error(
+            403,
+            "You may not do this",
+            f"Your account lacks the permission {', '.join(missing)}.",
+            "Ask an administrator to grant it in the admin.",
+        )
+
+    def _to_login(self) -> HttpResponseBase:
+        answer = redirect_to_login(self.request.get_full_path())
+        if getattr(self.request, "htmx", False):  # a login page must not be swapped into a corner of this one
+            return HttpResponseClientRedirect(answer.url)
+        return answer
+
+    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except Http404 as error:
+            text = str(error) if error.args and isinstance(error.args[0], str) else "There is nothing at this address."
+            return self.error(404, "Not found", text, "It may belong to another credential, or not be synced yet.")
+        except NoActiveCredential as error:
+            return self.page("financial/no_credential.html", {"error": error}, status=409)
+        except FinancialError as error:
+            return self.failed(error)
+
+    @cached_property
+    def credential(self) -> StripeCredential | None:
+        """The credential whose rows this page shows: the session's choice, else the active one, else sample data."""
+        picked = self.request.session.get(SESSION_CREDENTIAL)
+        chosen = StripeCredential.objects.filter(pk=picked).first() if isinstance(picked, int) else None
+        return chosen or StripeCredential.objects.shown()
+
+    @cached_property
+    def shell(self) -> Shell:
+        user, credential = self.request.user, self.credential
+        return Shell(
+            section=self.section,
+            nav=tuple(item for item in NAV if user.has_perm(item.permission)),
+            credential=credential,
+            choices=self._choices(),
+            health=reports.health(credential) if credential else None,
+            zone=str(conf.time_zone()),
+        )
+
+    def _choices(self) -> tuple[StripeCredential, ...]:
+        """Every credential one may switch to; nothing where there is no choice."""
+        if not self.request.user.has_perm("financial.view_stripecredential"):
+            return ()
+        usable = StripeCredential.objects.filter(Q(is_active=True) | Q(is_sample=True) | ~Q(account_id=""))
+        found = {row.pk: row for row in usable.defer("secret_key", "webhook_secret")}
+        if self.credential:
+            found.setdefault(self.credential.pk, self.credential)
+        return tuple(found.values()) if len(found) > 1 else ()
+
+    def can(self, permission: str = WRITE_PERMISSION) -> bool:
+        return self.request.user.has_perm(permission)
+
+    def page(self, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+        """Answer with a whole page inside the shell."""
+        base = {"shell": self.shell, "credential": self.credential, "can_write": self.can()}
+        return render(self.request, template, {**base, **(context or {})}, status=status)
+
+    def fragment(self, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+        """Answer with a part of a page, for htmx."""
+        base = {"credential": self.credential, "can_write": self.can()}
+        return render(self.request, template, {**base, **(context or {})}, status=status)
+
+    def error(self, status: int, title: str, text: str, next_step: str = "") -> HttpResponse:
+        """Answer with a friendly error page."""
+        return self.page(
+            "financial/error.html",
+            {"title": title, "text": text, "next_step": next_step, "code": status},
+            status=status,
+        )
+
+    def failed(self, error: FinancialError) -> HttpResponse:
+        """Answer with what went wrong at Stripe or in our own rules."""
+        if isinstance(error, GatewayError):
+            status = 503 if error.retryable else 502
+            text = f"Stripe API error: {error.message}" + (f" (request {error.request_id})" if error.request_id else "")
+            return self.error(status, "Stripe did not accept this", text, error.next_step)
+        return self.error(400, "This did not work", str(error))
+
+    def _error_without_shell(self, status: int, title: str, text: str) -> HttpResponse:
+        context = {"title": title, "text": text, "code": status}
+        return render(self.request, "financial/error.html", context, status=status)
+
+
+class CredentialSwitch(StaffView):
+    """Remember in the session which credential's data to show."""
+
+    permission = "financial.view_stripecredential"
+    write_permission = ""
+
+    def post(self, request: HttpRequest) -> HttpResponseRedirect:
+        picked = request.POST.get("credential", "")
+        if not picked.isdecimal() or not StripeCredential.objects.filter(pk=int(picked[:18])).exists():
+            raise Http404("There is no such credential.")
+        request.session[SESSION_CREDENTIAL] = int(picked)
+        return redirect(safe_next(request, reverse("financial:stripe")))
+
+
+def safe_next(request: HttpRequest, default: str) -> str:
+    """Return the address a form wants to go on to, if it is one of this site."""
+    wanted = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if wanted and allowed else default
