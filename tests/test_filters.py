@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import datetime as dt
+from itertools import product as combinations
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+
+from financial import filters
+from financial.models import StripeCustomer, StripePaymentIntent, StripeProduct, StripeSubscription
+from tests.views import rows as make
+
+pytestmark = pytest.mark.django_db
+
+FILTERS = {
+    StripeProduct: filters.ProductFilter,
+    StripeCustomer: filters.CustomerFilter,
+    StripePaymentIntent: filters.PaymentFilter,
+    StripeSubscription: filters.SubscriptionFilter,
+}
+
+
+def narrowed(model: Any, query: str) -> Any:
+    credential = make.credential()
+    return FILTERS[model](QueryDict(query), model.objects.of(credential), credential=credential)
+
+
+def found(model: Any, query: str = "") -> set[Any]:
+    return set(narrowed(model, query).rows())
+
+
+@pytest.mark.parametrize("model", FILTERS)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=typo",
+        "date_from=yesterday",
+        "date_to=9999-12-31",
+        "date_from=0001-01-01",
+        "date_from=2026-05-02&date_to=2026-05-01",
+        "q=" + "x" * 201,
+        "q=a%00b",
+    ],
+)
+def test_an_invalid_filter_shows_an_error_and_no_rows(model: Any, query: str) -> None:
+    credential = make.credential()
+    customer, product = make.customer(credential), make.product(credential)
+    make.payment(credential, customer)
+    make.subscription(make.price(product, type="recurring"), customer)
+    assert found(model)
+    filtered = narrowed(model, query)
+    assert list(filtered.rows()) == []
+    assert filtered.errors()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "currency=zzz",
+        "amount_from=abc",
+        "amount_from=1e300",
+        "amount_from=5&amount_to=4",
+        "method=cheque",
+        "amount_to=NaN",
+    ],
+)
+def test_an_invalid_payment_filter_shows_an_error_and_no_rows(query: str) -> None:
+    make.payment(make.credential())
+    filtered = narrowed(StripePaymentIntent, query)
+    assert list(filtered.rows()) == []
+    assert filtered.errors()
+
+
+STATUSES = (
+    "succeeded processing requires_action requires_capture requires_confirmation requires_payment_method canceled"
+    " a_new_word"
+).split()
+CHARGES = {
+    "no charge": None,
+    "plain": {},
+    "partly": {"amount_refunded_minor": 5},
+    "refunded": {"refunded": True, "amount_refunded_minor": 2999},
+    "disputed": {"disputed": True, "refunded": True},
+}
+
+
+def test_every_payment_is_in_the_one_tab_that_its_badge_names() -> None:
+    credential = make.credential()
+    for status, error, charge in combinations(STATUSES, ("", "card_declined"), CHARGES.values()):
+        payment = make.payment(credential, status=status, error_code=error)
+        make.charge(payment, status="failed")
+        if charge is not None:
+            make.charge(payment, **charge)
+    for state in filters.PAYMENT_STATES:
+        shown = found(StripePaymentIntent, f"status={state}")
+        assert shown == {p for p in found(StripePaymentIntent) if filters.payment_state(p, p.charges.all()) == state}
+        assert shown
+    states = {filters.payment_state(p, p.charges.all()) for p in found(StripePaymentIntent)}
+    assert states == {*filters.PAYMENT_STATES, "a_new_word"}
+
+
+def test_days_begin_and_end_in_the_zone_of_the_account(settings: Any) -> None:
+    settings.FINANCIAL_TIME_ZONE = "America/New_York"
+    credential = make.credential()
+    moments = [dt.datetime(2026, 3, 8, 4, 59, 59, tzinfo=dt.UTC), dt.datetime(2026, 3, 8, 5, tzinfo=dt.UTC)]
+    moments += [dt.datetime(2026, 3, 9, 3, 59, 59, tzinfo=dt.UTC), dt.datetime(2026, 3, 9, 4, tzinfo=dt.UTC)]
+    made = [make.payment(credential, created_at=moment) for moment in moments]
+    assert found(StripePaymentIntent, "date_from=2026-03-08&date_to=2026-03-08") == {made[1], made[2]}
+
+
+def test_an_amount_is_compared_in_each_currencys_own_units() -> None:
+    credential = make.credential()
+    for amount, currency in ((4900, "usd"), (49, "jpy"), (49_000, "kwd"), (4901, "usd"), (48, "jpy")):
+        make.payment(credential, amount_minor=amount, currency=currency)
+    exact = found(StripePaymentIntent, "amount_from=49&amount_to=49")
+    assert {(p.amount_minor, p.currency) for p in exact} == {(4900, "usd"), (49, "jpy"), (49_000, "kwd")}
+    assert {p.currency for p in found(StripePaymentIntent, "amount_from=49.01")} == {"usd"}
+    assert {p.amount_minor for p in found(StripePaymentIntent, "amount_to=48.5&currency=JPY")} == {48}
+
+
+def test_payments_are_found_by_ids_people_and_last_four() -> None:
+    credential = make.credential()
+    ada, bob = make.customer(credential), make.customer(credential, email="bob@example.com", name="Bob Smith")
+    hers, his = make.payment(credential, ada), make.payment(credential, bob)
+    first = make.charge(hers, status="failed", card_last4="0002")
+    make.charge(hers, method_type="sepa_debit", card_last4="")
+    make.charge(his)
+    for query in (
+        f"q={hers.stripe_id}",
+        f"q={first.stripe_id}",
+        f"q={ada.stripe_id}",
+        "q=ada%40ex",
+        "q=ada+love",
+        "q=0002",
+        f"customer={ada.stripe_id}",
+        "customer=ada%40example.com",
+        "method=sepa_debit",
+    ):
+        assert found(StripePaymentIntent, query) == {hers}, query
+    assert found(StripePaymentIntent, "q=4242") == {his}
+    assert found(StripePaymentIntent, "q=pi_unknown") == found(StripePaymentIntent, "q=%25") == set()
+
+
+def test_ids_of_another_credential_find_nothing() -> None:
+    other = make.credential("Other", is_active=False)
+    customer = make.customer(other)
+    payment = make.payment(make.credential(), make.customer(make.credential()))
+    assert found(StripePaymentIntent, f"customer={customer.stripe_id}") == set()
+    assert found(StripePaymentIntent, f"q={make.payment(other, customer).stripe_id}") == set()
+    assert found(StripePaymentIntent) == {payment}
+
+
+def test_subscriptions_are_found_by_state_product_cycle_and_customer() -> None:
+    credential = make.credential()
+    monthly = make.price(make.product(credential, name="Club"), type="recurring")
+    yearly = make.price(make.product(credential, name="Archive"), type="recurring", interval="year")
+    ada = make.customer(credential)
+    active = make.subscription(monthly, ada)
+    leaving = make.subscription(monthly, ada, status="past_due", cancel_at_period_end=True)
+    ended = make.subscription(yearly, make.customer(credential, name="Bob", email="b@x.org"), status="canceled")
+    for query, expected in {
+        "status=active": {active, leaving},
+        "status=inactive": {ended},
+        "status=only_active": {active},
+        "status=canceling": {leaving},
+        "status=canceled": {ended},
+        "product=club": {active, leaving},
+        f"product={yearly.product.stripe_id}": {ended},
+        "interval=year": {ended},
+        f"customer={ada.stripe_id}&status=past_due": {leaving},
+        f"q={monthly.stripe_id}": {active, leaving},
+        f"q={ended.stripe_id}": {ended},
+        "q=b%40x": {ended},
+    }.items():
+        assert found(StripeSubscription, query) == expected, query
+
+
+def test_customers_are_found_by_text_and_by_what_they_subscribe_to() -> None:
+    credential = make.credential()
+    price = make.price(make.product(credential), type="recurring")
+    ada = make.customer(credential)
+    late = make.customer(credential, name="Late", email="late@example.com", delinquent=True)
+    gone = make.customer(credential, name="Gone", email="gone@example.com", deleted_at=make.NOON)
+    make.subscription(price, ada)
+    make.subscription(price, late, status="past_due")
+    for query, expected in {
+        "": {ada, late, gone},
+        "status=active": {ada, late},
+        "status=past_due": {late},
+        "status=delinquent": {late},
+        "status=none": set(),
+        "status=deleted": {gone},
+        "q=Ada": {ada},
+        "q=late%40": {late},
+        f"q={gone.stripe_id}": {gone},
+    }.items():
+        assert found(StripeCustomer, query) == expected, query
+
+
+def test_products_are_found_by_state_type_text_and_price() -> None:
+    credential = make.credential()
+    club, novel = make.product(credential, name="Club"), make.product(credential, name="Novel", active=False)
+    gone = make.product(credential, name="Gone", deleted_at=make.NOON)
+    price = make.price(club, type="recurring")
+    make.price(novel)
+    for query, expected in {
+        "status=active": {club},
+        "status=archived": {novel},
+        "status=deleted": {gone},
+        "type=recurring": {club},
+        "type=one_time": {novel},
+        f"q={price.stripe_id}": {club},
+        f"q={novel.stripe_id}": {novel},
+        "q=clu": {club},
+    }.items():
+        assert found(StripeProduct, query) == expected, query
+
+
+def test_chips_name_the_filters_in_force_and_drop_one_each() -> None:
+    make.credential()
+    filtered = narrowed(
+        StripePaymentIntent, "q=ada&method=card&status=failed&sort=amount&after=x&customer=&date_from=2026-05-01"
+    )
+    assert {(chip.label, chip.value) for chip in filtered.chips()} == {
+        ("Search", "ada"), ("Method", "Card"), ("From", "2026-05-01")
+    }  # fmt: skip
+    drop = {chip.label: chip.query for chip in filtered.chips()}["Search"]
+    assert drop == "method=card&status=failed&sort=amount&date_from=2026-05-01"
+
+
+def test_a_tab_keeps_the_other_filters_and_begins_on_the_first_page() -> None:
+    make.credential()
+    tabs = {tab.label: tab for tab in narrowed(StripePaymentIntent, "q=ada&status=failed&after=x").tabs()}
+    assert tabs["Failed"].is_current
+    assert not tabs["All"].is_current
+    assert tabs["Refunded"].query == "q=ada&status=refunded"
+    assert tabs["All"].query == "q=ada"
