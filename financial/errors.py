@@ -23,6 +23,7 @@
         ├── IdempotencyConflict    the same key was used for another request
         ├── RateLimited            429, after our retries
         ├── StripeUnavailable      5xx, time-out, connection lost, after our retries
+        │   └── OutcomeUnknown     the same, of a write: it may have been done
         └── UnreadableAnswer       a body that is cut off or is not what was asked for
 
 Pure: no Django, no Stripe. Messages are written for people and never hold a key or a payload.
@@ -185,10 +186,16 @@ class RateLimited(GatewayError):
 
 
 class StripeUnavailable(GatewayError):
-    """Time-out, lost connection or 5xx after all retries; the outcome of a write is unknown."""
+    """Time-out, lost connection or 5xx after all retries."""
 
     retryable = True
     next_step = "Stripe could not be reached or failed; run it again, nothing is done twice."
+
+
+class OutcomeUnknown(StripeUnavailable):
+    """A write was sent and no readable answer came; it may have been done."""
+
+    next_step = "Send the same form again: it is done once, even if the first attempt went through."
 
 
 class UnreadableAnswer(GatewayError):

@@ -8,6 +8,7 @@ Stripe: https://docs.stripe.com/currencies
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 
@@ -138,7 +139,7 @@ def display(amount_minor: int, currency: str, locale: str = "en_US") -> str:
 
 
 @lru_cache(maxsize=512)
-def _formatter(code: str, digits: int, locale: str):  # type: ignore[no-untyped-def]
+def _formatter(code: str, digits: int, locale: str) -> Callable[[Decimal], str]:
     from babel import Locale
     from babel.numbers import get_currency_symbol, parse_pattern
 

@@ -117,11 +117,6 @@ class StripeCredential(models.Model):
             )
         return key
 
-    def webhook_secrets(self) -> list[str]:
-        """Return every signing secret a webhook of this credential may be signed with."""
-        found = [str(s) for s in conf.get("STRIPE_WEBHOOK_SECRETS")] if self.is_from_environment else []
-        return [secret for secret in (*found, self.webhook_secret) if secret]
-
     def clean(self) -> None:
         errors: dict[str, Any] = {}
         for field, prefixes in (("secret_key", ("sk_", "rk_")), ("publishable_key", ("pk_",))):

@@ -21,9 +21,11 @@ from financial import conf
 if TYPE_CHECKING:
     _BinaryField = models.BinaryField[bytes, bytes]
     _TextField = models.TextField[str, str]
+    _JSONTextField = models.TextField[dict[str, Any], dict[str, Any]]
 else:
     _BinaryField = models.BinaryField
     _TextField = models.TextField
+    _JSONTextField = models.TextField
 
 
 @lru_cache(maxsize=8)
@@ -86,7 +88,7 @@ class EncryptedBytesField(_BinaryField):
         return ""
 
 
-class EncryptedJSONField(_TextField):
+class EncryptedJSONField(_JSONTextField):
     """A JSON object, encrypted at rest; `dict` in Python. Empty is stored as an empty text."""
 
     def get_prep_value(self, value: Any) -> Any:

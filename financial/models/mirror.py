@@ -130,7 +130,7 @@ class StripePrice(MirrorRow):
 
     @property
     def recurring(self) -> bool:
-        return self.type == "recurring"
+        return bool(self.type == "recurring")
 
 
 class StripeCustomer(MirrorRow):

@@ -111,6 +111,7 @@ class PaymentNotice(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     attempt_stripe_id = models.CharField(max_length=255, help_text="the charge the mail speaks of")
     sent_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, default="")
 
     class Meta:

@@ -1,0 +1,8 @@
+"""Every conversation with Stripe: reading, writing, checking signatures. Hands out plain dicts, never SDK objects."""
+
+from __future__ import annotations
+
+from financial.gateway.client import API_VERSION, AccountFacts, Page, StripeGateway
+from financial.gateway.signature import verify
+
+__all__ = ["API_VERSION", "AccountFacts", "Page", "StripeGateway", "verify"]

@@ -1,0 +1,78 @@
+"""Request bodies for what we create at Stripe: our words in, Stripe's parameters out. Pure; amounts are minor units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Body = dict[str, Any]
+
+
+def _filled(**values: Any) -> Body:
+    return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+
+
+def product(name: str, description: str, metadata: Mapping[str, str] | None) -> Body:
+    return _filled(name=name, description=description, metadata=dict(metadata or {}))
+
+
+def price(
+    product_id: str,
+    unit_amount_minor: int,
+    currency: str,
+    *,
+    recurring: bool,
+    interval: str,
+    interval_count: int,
+    nickname: str,
+    metadata: Mapping[str, str] | None,
+) -> Body:
+    cycle = _filled(interval=interval, interval_count=interval_count) if recurring else None
+    return {
+        "unit_amount": unit_amount_minor,  # zero is a price
+        **_filled(
+            product=product_id, currency=currency, recurring=cycle, nickname=nickname, metadata=dict(metadata or {})
+        ),
+    }
+
+
+def customer(email: str, name: str, phone: str, description: str, metadata: Mapping[str, str] | None) -> Body:
+    return _filled(email=email, name=name, phone=phone, description=description, metadata=dict(metadata or {}))
+
+
+def payment_intent(
+    customer_id: str,
+    amount_minor: int,
+    currency: str,
+    *,
+    description: str,
+    payment_method: str,
+    metadata: Mapping[str, str] | None,
+) -> Body:
+    """Confirmed at once, without the customer present, where a payment method is given; else waiting for one.
+
+    Stripe: https://docs.stripe.com/api/payment_intents/create
+    """
+    confirmation: Body = {"payment_method": payment_method, "confirm": True, "off_session": True}
+    return {
+        **_filled(
+            amount=amount_minor,
+            currency=currency,
+            customer=customer_id,
+            description=description,
+            metadata=dict(metadata or {}),
+        ),
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        **(confirmation if payment_method else {}),
+    }
+
+
+def subscription(
+    customer_id: str, price_id: str, *, quantity: int | None, trial_days: int, metadata: Mapping[str, str] | None
+) -> Body:
+    return _filled(
+        customer=customer_id,
+        items=[_filled(price=price_id, quantity=quantity)],
+        trial_period_days=trial_days or None,
+        metadata=dict(metadata or {}),
+    )

@@ -1,0 +1,251 @@
+"""A Stripe account over HTTP: pages and single objects by plain GET, writes by Stripe's SDK.
+
+Reads bypass the SDK because building its typed objects costs 45 times the parsing of the JSON, and because none of its
+releases retries a 429 or a list that was cut off. Writes use the SDK from 10.0 to 16.x. The API version is pinned here
+and sent with every request, so that upgrading the SDK never changes the shape of what we store.
+
+Knows nothing of models, the mirror or the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+import stamina
+import urllib3
+
+from financial.errors import CredentialRefused, GatewayError, OutcomeUnknown, StripeUnavailable, UnreadableAnswer
+from financial.gateway.failures import error_from
+
+if TYPE_CHECKING:
+    import stripe
+
+API_VERSION = "2026-10-28.endive"
+STRIPE_HOST = "api.stripe.com"
+PAGE_SIZE = 100
+Payload = dict[str, Any]
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first; `next_after` is the cursor of the following page, empty on the last."""
+
+    items: list[Payload]
+    next_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """Whose account a key opens."""
+
+    account_id: str
+    name: str
+    livemode: bool
+    default_currency: str
+
+
+@lru_cache(maxsize=1)
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(num_pools=4, maxsize=32, retries=False)
+
+
+@lru_cache(maxsize=1)
+def _user_agent() -> str:
+    try:
+        return f"financial/{version('financial')}"
+    except PackageNotFoundError:
+        return "financial"
+
+
+class StripeGateway:
+    """Speaks with Stripe for one key. Holds no state but connections; safe to share between threads."""
+
+    api_version = API_VERSION
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        base_url: str = f"https://{STRIPE_HOST}",
+        connect_timeout_seconds: float = 5,
+        read_timeout_seconds: float = 30,
+        attempts: int = 6,
+        backoff_seconds: float = 0.5,
+    ) -> None:
+        if "_live_" in secret_key and urlsplit(base_url).hostname != STRIPE_HOST:
+            raise CredentialRefused("A live key is only ever sent to Stripe itself; unset FINANCIAL_STRIPE_BASE_URL.")
+        self._key = secret_key
+        self._base = base_url.rstrip("/")
+        self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
+        self._attempts = attempts
+        self._backoff = backoff_seconds
+
+    def __repr__(self) -> str:
+        return f"<StripeGateway {self._base} …{self._key[-4:]}>"
+
+    # Reading
+
+    def fetch(self, path: str, stripe_id: str, *, expand: tuple[str, ...] = ()) -> Payload:
+        """Return one object; a deleted one may come as Stripe's stub `{id, object, deleted: true}`.
+
+        Raises:
+            ResourceMissing: Stripe does not know the id.
+            GatewayError: as the tree in `financial.errors` says, after retries where they make sense.
+        """
+        payload = self._get(f"{path}/{quote(stripe_id, safe='')}", {"expand[]": list(expand)} if expand else {})
+        if not isinstance(payload, dict) or payload.get("id") != stripe_id:
+            raise UnreadableAnswer(f"Asked for {stripe_id}, got something else.")
+        return payload
+
+    def list_page(self, path: str, params: Mapping[str, Any], *, after: str = "", limit: int = PAGE_SIZE) -> Page:
+        """Return one page of at most `limit` (1 to 100) payloads, those that follow the cursor `after`.
+
+        Raises:
+            UnreadableAnswer: the answer stays cut off, or is no list.
+
+        Stripe: https://docs.stripe.com/api/pagination
+        """
+        query = {"limit": limit, **params, **({"starting_after": after} if after else {})}
+        return self._retried(lambda: self._page(path, query))
+
+    def iterate(self, path: str, params: Mapping[str, Any]) -> Iterator[Payload]:
+        """Yield every payload of a list, newest first, page after page."""
+        after = ""
+        while True:
+            page = self.list_page(path, params, after=after)
+            yield from page.items
+            if not page.next_after:
+                return
+            after = page.next_after
+
+    def account(self) -> AccountFacts:
+        """Return whose account the key opens."""
+        said = self._get("/v1/account", {})
+        settings = said.get("settings") or {}
+        name = (settings.get("dashboard") or {}).get("display_name") or (said.get("business_profile") or {}).get("name")
+        return AccountFacts(
+            account_id=str(said.get("id") or ""),
+            name=str(name or said.get("email") or ""),
+            livemode="_live_" in self._key,
+            default_currency=str(said.get("default_currency") or ""),
+        )
+
+    def _get(self, path: str, query: Mapping[str, Any]) -> Any:
+        return self._retried(lambda: self._read(path, query))
+
+    def _page(self, path: str, query: Mapping[str, Any]) -> Page:
+        answer = self._read(path, query)
+        items = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) and item.get("id") for item in items):
+            raise UnreadableAnswer(f"{path} did not answer with a list.")
+        return Page(items, str(items[-1]["id"]) if items and answer.get("has_more") else "")
+
+    def _retried(self, ask: Callable[[], _Answer]) -> _Answer:
+        waiting = stamina.retry_context(
+            on=_is_retryable,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=self._backoff,
+            wait_max=20 * self._backoff + 0.01,
+            wait_jitter=self._backoff,
+        )
+        for attempt in waiting:
+            with attempt:
+                return ask()
+        raise AssertionError("a retry ends by returning or raising")
+
+    def _read(self, path: str, query: Mapping[str, Any]) -> Any:
+        url = f"{self._base}{path}?{urlencode(query, doseq=True)}" if query else f"{self._base}{path}"
+        try:
+            answer = _pool().request(
+                "GET",
+                url,
+                headers={
+                    "Authorization": f"Bearer {self._key}",
+                    "Stripe-Version": API_VERSION,
+                    "User-Agent": _user_agent(),
+                    "Accept-Encoding": "gzip",
+                },
+                timeout=urllib3.Timeout(connect=self._timeouts[0], read=self._timeouts[1]),
+                redirect=False,
+            )
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
+            raise UnreadableAnswer("The connection was lost in the middle of an answer.") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise StripeUnavailable(f"Stripe could not be reached ({type(error).__name__}).") from error
+        return _parsed(answer)
+
+    # Writing
+
+    def create(self, service: str, body: Mapping[str, Any], *, idempotency_key: str) -> Payload:
+        """Create an object through the SDK's `service` ("products", "payment_intents") and return its payload.
+
+        The same key with the same body does the thing once, however often this is called within a day.
+
+        Raises:
+            CardDeclined: the payment was refused; `payment_intent_id` names what exists at Stripe all the same.
+            IdempotencyConflict: the key was used with another body, or that request is still under way.
+            OutcomeUnknown: call again with the same key.
+
+        Stripe: https://docs.stripe.com/api/idempotent_requests
+        """
+        services = getattr(self._sdk, "v1", self._sdk)
+        options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
+        return self._retried(lambda: self._written(getattr(services, service).create, dict(body), options))
+
+    def _written(self, call: Callable[..., Any], *arguments: Any) -> Payload:
+        import stripe
+
+        try:
+            done = call(*arguments)
+        except stripe.APIConnectionError as error:
+            raise OutcomeUnknown("Stripe could not be reached; whether it did it is unknown.") from error
+        except stripe.StripeError as error:
+            raise _final(error_from(error.http_status or 500, error.json_body, error.headers or {})) from error
+        payload = orjson.loads(done.last_response.body)
+        if not isinstance(payload, dict):
+            raise OutcomeUnknown("Stripe's answer could not be read.")
+        return payload
+
+    @cached_property
+    def _sdk(self) -> stripe.StripeClient:
+        import stripe  # takes a second to import: only those who write pay for it
+
+        return stripe.StripeClient(
+            self._key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": self._base},
+            max_network_retries=2,  # connection errors, 409 and 5xx, always with our idempotency key
+            http_client=stripe.RequestsClient(timeout=self._timeouts),
+        )
+
+
+def _final(error: GatewayError) -> GatewayError:
+    if isinstance(error, StripeUnavailable):
+        return OutcomeUnknown(error.message, code=error.code, status=error.status, request_id=error.request_id)
+    return error
+
+
+def _is_retryable(error: Exception) -> bool:
+    if isinstance(error, OutcomeUnknown):  # the SDK has tried again already
+        return False
+    return isinstance(error, GatewayError) and error.retryable
+
+
+def _parsed(answer: urllib3.BaseHTTPResponse) -> Any:
+    try:
+        body = orjson.loads(answer.data)
+    except orjson.JSONDecodeError as error:
+        if answer.status == 200:
+            raise UnreadableAnswer("The answer is not JSON.") from error
+        body = None
+    if answer.status != 200:
+        raise error_from(answer.status, body, answer.headers)
+    return body

@@ -1,0 +1,221 @@
+"""THE TABLE: one row per mirrored resource, parents before children.
+
+Adding a resource is adding a model, its columns in `translate`, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from financial.mirror import translate
+from financial.models import (
+    MirrorRow,
+    StripeBalanceTransaction,
+    StripeCharge,
+    StripeCustomer,
+    StripeDispute,
+    StripeInvoice,
+    StripePaymentIntent,
+    StripePayout,
+    StripePrice,
+    StripeProduct,
+    StripeRefund,
+    StripeSubscription,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of Stripe object.
+
+    `name` is Stripe's `object`, `path` its collection, `service` the SDK's. `parents` maps a foreign key of the model to
+    the name of the resource it points to; the parent's id stands in `<key>_stripe_id`. `list_params` are what a complete
+    listing needs. `expand` is asked for when one object is fetched; what it embeds is mirrored with it. `events` are the
+    webhook types that make us look at the object again, `gone` those after which it is deleted for good.
+    """
+
+    name: str
+    model: type[MirrorRow]
+    path: str
+    service: str
+    columns: tuple[translate.Column, ...]
+    events: tuple[str, ...]
+    parents: Mapping[str, str] = field(default_factory=dict)
+    list_params: Mapping[str, Any] = field(default_factory=dict)
+    expand: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        "product",
+        StripeProduct,
+        "/v1/products",
+        "products",
+        translate.PRODUCT,
+        events=("product.created", "product.updated", "product.deleted"),
+        gone=("product.deleted",),
+    ),
+    Resource(
+        "price",
+        StripePrice,
+        "/v1/prices",
+        "prices",
+        translate.PRICE,
+        events=("price.created", "price.updated", "price.deleted"),
+        parents={"product": "product"},
+        list_params={"expand[]": "data.tiers"},  # left out of every answer unless asked for
+        expand=("tiers",),
+        gone=("price.deleted",),
+    ),
+    Resource(
+        "customer",
+        StripeCustomer,
+        "/v1/customers",
+        "customers",
+        translate.CUSTOMER,
+        events=("customer.created", "customer.updated", "customer.deleted"),
+        gone=("customer.deleted",),
+    ),
+    Resource(
+        "payment_intent",
+        StripePaymentIntent,
+        "/v1/payment_intents",
+        "payment_intents",
+        translate.PAYMENT_INTENT,
+        events=(
+            "payment_intent.created",
+            "payment_intent.processing",
+            "payment_intent.requires_action",
+            "payment_intent.amount_capturable_updated",
+            "payment_intent.partially_funded",
+            "payment_intent.succeeded",
+            "payment_intent.payment_failed",
+            "payment_intent.canceled",
+        ),
+        parents={"customer": "customer"},
+        expand=("latest_charge.balance_transaction",),  # a payment is booked with its fee in one request
+    ),
+    Resource(
+        "charge",
+        StripeCharge,
+        "/v1/charges",
+        "charges",
+        translate.CHARGE,
+        events=(
+            "charge.pending",
+            "charge.succeeded",
+            "charge.failed",
+            "charge.captured",
+            "charge.expired",
+            "charge.refunded",
+            "charge.updated",  # brings the balance transaction, up to an hour after the payment
+        ),
+        parents={"customer": "customer", "payment_intent": "payment_intent"},
+        expand=("balance_transaction",),
+    ),
+    Resource(
+        "refund",
+        StripeRefund,
+        "/v1/refunds",
+        "refunds",
+        translate.REFUND,
+        events=("refund.created", "refund.updated", "refund.failed", "charge.refund.updated"),
+        parents={"payment_intent": "payment_intent", "charge": "charge"},
+        expand=("balance_transaction", "failure_balance_transaction"),
+    ),
+    Resource(
+        "dispute",
+        StripeDispute,
+        "/v1/disputes",
+        "disputes",
+        translate.DISPUTE,
+        events=(
+            "charge.dispute.created",
+            "charge.dispute.updated",
+            "charge.dispute.closed",
+            "charge.dispute.funds_withdrawn",
+            "charge.dispute.funds_reinstated",
+        ),
+        parents={"payment_intent": "payment_intent", "charge": "charge"},
+    ),
+    Resource(
+        "subscription",
+        StripeSubscription,
+        "/v1/subscriptions",
+        "subscriptions",
+        translate.SUBSCRIPTION,
+        events=(
+            "customer.subscription.created",
+            "customer.subscription.updated",
+            "customer.subscription.deleted",  # canceled, not gone: it stays retrievable
+            "customer.subscription.paused",
+            "customer.subscription.resumed",
+            "customer.subscription.pending_update_applied",
+            "customer.subscription.pending_update_expired",
+            "customer.subscription.trial_will_end",
+        ),
+        parents={"customer": "customer", "price": "price"},
+        list_params={"status": "all"},  # canceled ones are left out otherwise
+    ),
+    Resource(
+        "invoice",
+        StripeInvoice,
+        "/v1/invoices",
+        "invoices",
+        translate.INVOICE,
+        events=(
+            # not invoice.upcoming: it carries a preview that does not exist
+            "invoice.created",
+            "invoice.updated",
+            "invoice.finalized",
+            "invoice.finalization_failed",
+            "invoice.paid",
+            "invoice.payment_succeeded",
+            "invoice.payment_failed",
+            "invoice.payment_action_required",
+            "invoice.overdue",
+            "invoice.sent",
+            "invoice.voided",
+            "invoice.marked_uncollectible",
+            "invoice.deleted",
+        ),
+        parents={"customer": "customer", "subscription": "subscription"},
+        gone=("invoice.deleted",),
+    ),
+    Resource(
+        "payout",
+        StripePayout,
+        "/v1/payouts",
+        "payouts",
+        translate.PAYOUT,
+        events=(
+            "payout.created",
+            "payout.updated",
+            "payout.paid",
+            "payout.failed",
+            "payout.canceled",
+            "payout.reconciliation_completed",
+        ),
+        expand=("balance_transaction", "failure_balance_transaction"),
+    ),
+    Resource(
+        "balance_transaction",
+        StripeBalanceTransaction,
+        "/v1/balance_transactions",
+        "balance_transactions",
+        translate.BALANCE_TRANSACTION,
+        events=(),  # Stripe sends none
+    ),
+)
+BY_NAME: Mapping[str, Resource] = {resource.name: resource for resource in RESOURCES}
+BY_EVENT: Mapping[str, Resource] = {event: resource for resource in RESOURCES for event in resource.events}
+EVENT_TYPES: tuple[str, ...] = tuple(BY_EVENT)
+
+
+def embeds(resource: Resource) -> tuple[str, ...]:
+    """Return every path at which a fetched payload holds another mirrored object: each prefix of what is expanded."""
+    paths = {".".join(path.split(".")[: depth + 1]) for path in resource.expand for depth in range(path.count(".") + 1)}
+    return tuple(sorted(paths - {"tiers"}))

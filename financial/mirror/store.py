@@ -1,0 +1,216 @@
+"""The only writer of mirror rows: many at once, one, or a tombstone.
+
+The write rule. `draw()` gives the next value of one counter. Draw before asking Stripe (`seen`), then save: a row is
+written only if it is older than `seen`, that is, if nobody wrote it since we asked; its new version is drawn at the time
+of writing. What loses asks again. No clock decides anything, and a tombstone is never overwritten.
+
+Callers hold the transaction; nothing here asks Stripe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.db import connection, models, transaction
+from django.db.models import Exists, F, OuterRef, Subquery
+
+from financial.mirror.resources import BY_NAME, RESOURCES, Resource
+from financial.mirror.translate import Row, translate
+from financial.models import MirrorClock, MirrorRow, StripeCredential
+from financial.models.fields import decrypt, encrypt
+
+Payload = dict[str, Any]
+CLOCK_ID = 1
+
+
+def draw() -> int:
+    """Return the next value of the counter; each call gives a greater one, to whoever asks."""
+    with transaction.atomic():
+        if not MirrorClock.objects.filter(pk=CLOCK_ID).update(value=F("value") + 1):
+            MirrorClock.objects.bulk_create([MirrorClock(pk=CLOCK_ID)], ignore_conflicts=True)
+            MirrorClock.objects.filter(pk=CLOCK_ID).update(value=F("value") + 1)
+        return MirrorClock.objects.values_list("value", flat=True).get(pk=CLOCK_ID)
+
+
+def save_many(
+    credential: StripeCredential,
+    resource: Resource,
+    payloads: Sequence[Payload],
+    *,
+    seen: int,
+    api_version: str,
+    rewrite: bool = False,
+) -> int:
+    """Write a page of payloads and return how many rows were inserted or changed.
+
+    Not written: rows someone wrote since `seen` was drawn, tombstones, and rows that already hold the same payload
+    (unless `rewrite`). The number of queries does not depend on the number of payloads.
+
+    Raises:
+        TranslationError: a payload is not what this resource is; nothing of the page was written.
+    """
+    if not payloads:
+        return 0
+    rows = [translate(payload, resource.name, resource.columns) for payload in payloads]
+    parents = {key: _parent_ids(credential, key, name, rows) for key, name in resource.parents.items()}
+    version = draw()
+    table = _table(resource.model, connection.vendor)
+    records = [table.record(_values(credential, row, parents, version, api_version)) for row in rows]
+    with transaction.atomic():
+        return table.upsert(records, seen=seen, rewrite=rewrite)
+
+
+def save(
+    credential: StripeCredential, resource: Resource, payload: Payload, *, seen: int, api_version: str
+) -> MirrorRow | None:
+    """Write one payload and return its row, or None if someone wrote the row since `seen`: fetch again then.
+
+    A tombstone is returned as it is: what was deleted stays deleted.
+    """
+    written = save_many(credential, resource, [payload], seen=seen, api_version=api_version, rewrite=True)
+    row = resource.model.objects.get(credential=credential, stripe_id=payload["id"])
+    return row if written or row.is_deleted else None
+
+
+def mark_deleted(credential: StripeCredential, resource: Resource, stripe_id: str, *, now: datetime) -> int:
+    """Leave a tombstone and return the number of rows marked. The row keeps what it last showed."""
+    return resource.model.objects.filter(credential=credential, stripe_id=stripe_id, deleted_at=None).update(
+        deleted_at=now, version=draw()
+    )
+
+
+def missing_parents(
+    credential: StripeCredential, resource: Resource, payload: Payload
+) -> Iterable[tuple[Resource, str]]:
+    """Yield the parents a payload names that the mirror does not hold."""
+    row = translate(payload, resource.name, resource.columns)
+    for key, name in resource.parents.items():
+        stripe_id = row.values[f"{key}_stripe_id"]
+        parent = BY_NAME[name]
+        held = parent.model.objects.filter(credential=credential, stripe_id=stripe_id)
+        if stripe_id and not held.exists():
+            yield parent, stripe_id
+
+
+def repair_links(credential: StripeCredential) -> int:
+    """Link children whose parent arrived after them, and return how many."""
+    return sum(_repair_link(credential, resource, key) for resource in RESOURCES for key in resource.parents)
+
+
+def _repair_link(credential: StripeCredential, resource: Resource, key: str) -> int:
+    parent = BY_NAME[resource.parents[key]].model.objects.filter(
+        credential=credential, stripe_id=OuterRef(f"{key}_stripe_id")
+    )
+    orphans = resource.model.objects.filter(credential=credential, **{key: None}).exclude(**{f"{key}_stripe_id": ""})
+    return orphans.filter(Exists(parent)).update(**{key: Subquery(parent.values("pk")[:1])})
+
+
+def _parent_ids(credential: StripeCredential, key: str, name: str, rows: Sequence[Row]) -> Mapping[str, int]:
+    wanted = {row.values[f"{key}_stripe_id"] for row in rows} - {""}
+    if not wanted:
+        return {}
+    held = BY_NAME[name].model.objects.filter(credential=credential, stripe_id__in=wanted)
+    return dict(held.values_list("stripe_id", "pk"))
+
+
+def _values(
+    credential: StripeCredential, row: Row, parents: Mapping[str, Mapping[str, int]], version: int, api_version: str
+) -> dict[str, Any]:
+    public = orjson.dumps(row.public, option=orjson.OPT_SORT_KEYS)
+    private = orjson.dumps(row.private, option=orjson.OPT_SORT_KEYS) if row.private else b""
+    return {
+        **row.values,
+        **{f"{key}_id": found.get(row.values[f"{key}_stripe_id"]) for key, found in parents.items()},
+        "credential_id": credential.pk,
+        "stripe_id": row.stripe_id,
+        "payload": public.decode().replace("\\u0000", "\\ufffd"),  # PostgreSQL has no NUL
+        "private": encrypt(private).decode() if private else "",
+        "digest": hashlib.blake2b(public + b"\0" + private + api_version.encode(), digest_size=16).hexdigest(),
+        "api_version": api_version,
+        "version": version,
+        "deleted_at": None,
+    }
+
+
+class _Table:
+    """The upsert of one model on one kind of database, written once; values go in as the driver takes them."""
+
+    identity = ("credential_id", "stripe_id")
+
+    def __init__(self, model: type[MirrorRow], vendor: str) -> None:
+        self.model = model
+        self.vendor = vendor
+        self.fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        self.names = [field.attname for field in self.fields]
+        self._convert = [_converter(field) for field in self.fields]
+
+    def record(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(convert(values[name]) for name, convert in zip(self.names, self._convert, strict=True))
+
+    def upsert(self, records: Sequence[tuple[Any, ...]], *, seen: int, rewrite: bool) -> int:
+        if self.vendor not in {"sqlite", "postgresql"}:
+            return self._upsert_by_orm(records, seen=seen, rewrite=rewrite)
+        with connection.cursor() as cursor:
+            cursor.executemany(self._sql(rewrite), [(*record, seen) for record in records])
+            return max(int(cursor.rowcount), 0)
+
+    def _sql(self, rewrite: bool) -> str:
+        quote = connection.ops.quote_name
+        table = quote(self.model._meta.db_table)
+        columns = [quote(str(field.column)) for field in self.fields]
+        marks = ["%s::jsonb" if self._is_jsonb(field) else "%s" for field in self.fields]
+        changes = [
+            f"{c} = excluded.{c}" for c, name in zip(columns, self.names, strict=True) if name not in self.identity
+        ]
+        same = "" if rewrite else f" AND {table}.digest <> excluded.digest"
+        return (
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(marks)}) "  # noqa: S608
+            f"ON CONFLICT (credential_id, stripe_id) DO UPDATE SET {', '.join(changes)} "
+            f"WHERE {table}.version < %s AND {table}.deleted_at IS NULL{same}"
+        )
+
+    def _is_jsonb(self, field: models.Field[Any, Any]) -> bool:
+        return self.vendor == "postgresql" and isinstance(field, models.JSONField)
+
+    def _upsert_by_orm(self, records: Sequence[tuple[Any, ...]], *, seen: int, rewrite: bool) -> int:
+        """The same rule for databases whose upsert knows no condition: one guarded statement per row."""
+        written = 0
+        for record in records:
+            values = dict(zip(self.names, record, strict=True))
+            values["payload"] = orjson.loads(values["payload"])
+            values["private"] = orjson.loads(decrypt(values["private"].encode())) if values["private"] else {}
+            found = self.model.objects.filter(**{name: values[name] for name in self.identity})
+            current = found.filter(version__lt=seen, deleted_at=None)
+            current = current if rewrite else current.exclude(digest=values["digest"])
+            changed = current.update(**{name: value for name, value in values.items() if name not in self.identity})
+            if not changed and not found.exists():
+                self.model.objects.bulk_create([self.model(**values)])
+                changed = 1
+            written += changed
+        return written
+
+
+@lru_cache(maxsize=64)
+def _table(model: type[MirrorRow], vendor: str) -> _Table:
+    return _Table(model, vendor)
+
+
+def _converter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
+    if isinstance(field, models.DateTimeField):
+        return lambda value: None if value is None else connection.ops.adapt_datetimefield_value(value)
+    if isinstance(field, models.CharField):
+        longest = field.max_length
+        return lambda value: _clean(value)[:longest]
+    if isinstance(field, models.TextField):
+        return _clean
+    return lambda value: value
+
+
+def _clean(value: str) -> str:
+    """Text as every database takes it; the payload beside it keeps what Stripe sent."""
+    return value if value.isprintable() else value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
