@@ -1,0 +1,43 @@
+"""A price in words, as lists and forms write it. Reads columns only."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from financial import money
+from financial.models import StripePrice
+
+
+def price_words(price: StripePrice) -> str:
+    """Return what a price costs and how often: `$29.99 USD per month`, `¥500 JPY once`, `tiered, every 3 months`."""
+    cycle = cycle_words(price)
+    amount = _amount(price)
+    if not price.recurring:
+        return f"{amount} once" if amount else cycle
+    metered = ", metered" if price.usage_type == "metered" else ""
+    return f"{amount} {cycle}{metered}" if amount else f"{_scheme(price)}, {cycle}{metered}"
+
+
+def cycle_words(price: StripePrice) -> str:
+    """Return how often a price is billed: `once`, `per month`, `every 3 months`."""
+    if not price.recurring:
+        return "once"
+    count = price.interval_count or 1
+    return f"per {price.interval}" if count == 1 else f"every {count} {price.interval}s"
+
+
+def _amount(price: StripePrice) -> str:
+    if price.unit_amount_minor is not None:
+        text, code = money.display(price.unit_amount_minor, price.currency), price.currency.upper()
+        return text if code in text else f"{text} {code}"
+    if price.currency not in money.CURRENCIES:
+        return ""
+    try:  # a fraction of the smallest unit, such as 0.5 cents a call
+        exact = Decimal(price.unit_amount_decimal).scaleb(-money.exponent(price.currency))
+    except InvalidOperation:
+        return ""
+    return f"{exact:f} {price.currency.upper()}"
+
+
+def _scheme(price: StripePrice) -> str:
+    return "tiered" if price.billing_scheme == "tiered" else "any amount"
