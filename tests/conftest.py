@@ -1,0 +1,56 @@
+"""What every test may use: a stubbed Stripe on loopback, a credential for it, and honest skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+
+from financial.gateway import StripeGateway
+from financial.models import StripeCredential
+from tests.stripe_stub import StripeStub
+
+TEST_KEY = "sk_test_obviously_fake_0000000000"
+TEST_WEBHOOK_SECRET = "whsec_obviously_fake_000000000000000000"
+REQUIRED = set(os.environ.get("FINANCIAL_CI_REQUIRES", "").split())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser") and not (shutil.which("chromium") or "browser" in REQUIRED):
+            item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+        if item.get_closest_marker("postgres") and not _on_postgres() and "postgres" not in REQUIRED:
+            item.add_marker(pytest.mark.skip(reason="DATABASE_URL does not name a PostgreSQL database"))
+
+
+def _on_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def stripe_stub(settings: Any) -> Iterator[StripeStub]:
+    with StripeStub() as stub:
+        settings.FINANCIAL_STRIPE_BASE_URL = stub.url
+        yield stub
+
+
+@pytest.fixture
+def credential(db: None) -> StripeCredential:
+    return StripeCredential.objects.create(
+        name="Test account", secret_key=TEST_KEY, webhook_secret=TEST_WEBHOOK_SECRET, is_active=True
+    )
+
+
+@pytest.fixture
+def gateway(stripe_stub: StripeStub) -> StripeGateway:
+    return StripeGateway(TEST_KEY, base_url=stripe_stub.url, attempts=3, backoff_seconds=0.01, read_timeout_seconds=2)
