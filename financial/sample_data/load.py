@@ -1,0 +1,77 @@
+"""Puts the sample data into the mirror and the books, by the road real data takes, and takes it out again.
+
+The data belongs to a credential of its own, without keys and never active; nothing else is ever touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from financial.errors import FinancialError
+from financial.ledger import journal
+from financial.mirror import store
+from financial.mirror.resources import BY_NAME
+from financial.models import MIRROR_MODELS, StripeCredential, StripeTransaction, Transaction
+from financial.sample_data import shapes, story
+
+NAME = "Sample data"
+ACCOUNT = "acct_sample"
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One resource: how many rows the sample has of it, and how many of them were new or different."""
+
+    resource: str
+    rows: int
+    written: int
+
+
+class NameTaken(FinancialError):
+    """A credential somebody else made has the name of ours."""
+
+
+def credential() -> StripeCredential:
+    """Return the credential the sample data belongs to, made first where there is none."""
+    found = StripeCredential.objects.filter(is_sample=True).first()
+    if found is None and StripeCredential.objects.filter(name=NAME).exists():
+        raise NameTaken(f"A Stripe credential named “{NAME}” exists already. Rename it in the admin, then try again.")
+    return found or StripeCredential.objects.create(name=NAME, is_sample=True, is_active=False, account_id=ACCOUNT)
+
+
+def load(sample: StripeCredential) -> Iterator[Loaded]:
+    """Save every payload of the story and yield one summary per resource. Twice changes nothing.
+
+    The story ends on the day the credential was made, so that a later run tells the same one.
+    """
+    for name, payloads in story.tell(sample.created_at):
+        resource = BY_NAME[name]
+        written = 0
+        for first in range(0, len(payloads), BATCH):
+            page = payloads[first : first + BATCH]
+            written += store.save_many(sample, resource, page, seen=store.draw(), api_version=shapes.API_VERSION)
+        yield Loaded(name, len(payloads), written)
+
+
+def book(sample: StripeCredential, *, now: datetime) -> journal.Booked:
+    """Book the payments of the sample, as those of an account are."""
+    return journal.book_all(sample, now=now)
+
+
+@transaction.atomic
+def clear() -> int:
+    """Remove what an earlier run made, children first, and return the number of rows removed."""
+    removed = 0
+    for sample in StripeCredential.objects.filter(is_sample=True):
+        links = StripeTransaction.objects.filter(transaction__credential=sample)
+        entries = Transaction.objects.filter(credential=sample)
+        mirrored = [model.objects.filter(credential=sample) for model in reversed(MIRROR_MODELS)]
+        for rows in (links, entries, *mirrored):
+            removed += rows.delete()[0]
+        sample.delete()
+    return removed
