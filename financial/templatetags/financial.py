@@ -20,7 +20,7 @@ DASH = "—"
 
 
 @register.filter
-def money(amount_minor: int | None, currency: str = "") -> SafeString | str:
+def money(amount_minor: int | str | None, currency: str = "") -> SafeString | str:
     """`{{ amount_minor|money:currency }}`: the amount with its ISO code, digits aligned."""
     if amount_minor is None or amount_minor == "":
         return DASH
@@ -31,7 +31,7 @@ def money(amount_minor: int | None, currency: str = "") -> SafeString | str:
 
 
 @register.filter
-def money_text(amount_minor: int | None, currency: str = "") -> str:
+def money_text(amount_minor: int | str | None, currency: str = "") -> str:
     """The same as plain text, for titles, labels and buttons."""
     if amount_minor is None or amount_minor == "":
         return DASH
@@ -82,6 +82,19 @@ def _relative(age: dt.timedelta) -> str:
 
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+@register.filter
+def duration(row: Any) -> str:
+    """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
+    if not row.started_at:
+        return DASH
+    seconds = ((row.finished_at or timezone.now()) - row.started_at).total_seconds()
+    if seconds < 60:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 @register.filter

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponse, HttpResponseBase
@@ -121,6 +122,8 @@ class StaffView(View):
             return self.page("financial/no_credential.html", {"error": error}, status=409)
         except FinancialError as error:
             return self.failed(error)
+        except ImproperlyConfigured as error:  # keys that cannot be decrypted: not even the shell can be drawn
+            return self._error_without_shell(503, "The settings need attention", str(error))
 
     @cached_property
     def credential(self) -> StripeCredential | None:

@@ -1,27 +1,232 @@
-"""The Financial dashboard and the Stripe dashboard."""
+"""The Financial dashboard (the books) and the Stripe dashboard (the mirrored account)."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import csv
+import datetime as dt
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.functional import cached_property
+
+from financial import charts, conf, money, reports
+from financial.errors import UnknownCurrency
+from financial.models import StripeCredential
+from financial.reports.periods import fitting_group, usual_group
 from financial.views.base import StaffView
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-class Overview(StaffView):
+
+@dataclass(frozen=True)
+class Choice:
+    """One link of a row of choices; `query` is the address it leads to."""
+
+    label: str
+    query: str
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One currency on a dashboard, with how it compares to the days before."""
+
+    currency: str
+    figures: reports.Figures
+    before: reports.Figures | None
+    gross: reports.Delta | None
+    fees: reports.Delta | None
+    net: reports.Delta | None
+    revenue: reports.Delta | None
+    all_time: reports.Figures
+
+
+class PeriodPage(StaffView):
+    """A page whose address picks a period, a currency and a grouping."""
+
+    @cached_property
+    def today(self) -> dt.date:
+        return timezone.now().astimezone(conf.time_zone()).date()
+
+    @cached_property
+    def period(self) -> reports.Period:
+        return reports.period_of(self.request.GET.get("period", ""), self.today)
+
+    def currency(self, books: reports.Books) -> str:
+        wanted = self.request.GET.get("currency", "").lower()
+        return wanted if wanted in books.currencies else (books.currencies or ("usd",))[0]
+
+    def group(self, start: dt.date | None) -> reports.Group:
+        wanted = self.request.GET.get("group", "")
+        group = reports.Group(wanted) if wanted in list(reports.Group) else usual_group(self.period)
+        return fitting_group(start or self.today, self.period.end, group)
+
+    def choices(self, name: str, options: Any, current: str) -> list[Choice]:
+        """Return links that change one part of the address and keep the others."""
+        kept = {k: v for k, v in self.request.GET.items() if k in ("period", "currency", "group") and k != name}
+        return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
+
+    def cards(self, books: reports.Books) -> list[Card]:
+        return [_card(books, currency, self.period) for currency in books.currencies]
+
+    def chart(self, books: reports.Books, currency: str, group: reports.Group) -> charts.Series:
+        rows = books.rows(currency, self.period, group)
+        before = self.period.before()
+        was = books.rows(currency, before, group) if before else ()
+        return charts.Series(
+            title=f"Gross payments per {group}",
+            currency=currency,
+            labels=[bucket_label(row, group) for row in rows],
+            now=[row.figures.gross_minor for row in rows],
+            before=[row.figures.gross_minor for row in was][: len(rows)] if _has_payments(was) else (),
+        )
+
+
+def _has_payments(rows: tuple[reports.ReportRow, ...]) -> bool:
+    return any(row.figures.count for row in rows)
+
+
+def _card(books: reports.Books, currency: str, period: reports.Period) -> Card:
+    now, before_period = books.total(currency, period), period.before()
+    before = books.total(currency, before_period) if before_period else None
+
+    def compare(name: str, *, more_is_good: bool = True) -> reports.Delta | None:
+        if before is None:
+            return None
+        return reports.delta(getattr(now, name), getattr(before, name), more_is_good=more_is_good)
+
+    return Card(
+        currency=currency,
+        figures=now,
+        before=before,
+        gross=compare("gross_minor"),
+        fees=compare("fee_minor", more_is_good=False),
+        net=compare("net_minor"),
+        revenue=compare("revenue_minor"),
+        all_time=books.total(currency),
+    )
+
+
+def bucket_label(row: reports.ReportRow, group: reports.Group) -> str:
+    """Return what a bucket is called: `3 Oct`, `29 Sep – 5 Oct` or `October 2026`; cut months name their days."""
+    if row.start == row.last:
+        return date_format(row.start, "j M Y")
+    if group is reports.Group.MONTH and row.start.day == 1 and row.end.day == 1:
+        return date_format(row.start, "F Y")
+    return f"{date_format(row.start, 'j M')} – {date_format(row.last, 'j M Y')}"
+
+
+class Overview(PeriodPage):
     """The books at a glance, per currency."""
 
     section = "overview"
     permission = "financial.view_transaction"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page("financial/overview.html")
+        if self.credential is None:
+            return self.page("financial/overview.html", {"books": None})
+        books = reports.books(self.credential)
+        currency = self.currency(books)
+        group = self.group(self.period.start or books.first_day(currency))
+        rows = books.rows(currency, self.period, group)
+        if "csv" in request.GET:
+            return report_csv(self.credential, currency, group, rows)
+        series = self.chart(books, currency, group)
+        return self.page(
+            "financial/overview.html",
+            {
+                "books": books,
+                "cards": self.cards(books),
+                "period": self.period,
+                "currency": currency,
+                "group": group,
+                "periods": self.choices("period", reports.PERIODS, self.period.key),
+                "currencies": self.choices("currency", _currency_options(books), currency),
+                "groups": self.choices("group", [(str(g), f"By {g}") for g in reports.GROUPS], group),
+                "series": series,
+                "chart": charts.area(series),
+                "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
+                "total": books.total(currency, self.period),
+                "csv_query": urlencode({"period": self.period.key, "currency": currency, "group": group, "csv": "1"}),
+            },
+        )
 
 
-class StripeDashboard(StaffView):
+def _currency_options(books: reports.Books) -> list[tuple[str, str]]:
+    return [(currency, currency.upper()) for currency in books.currencies]
+
+
+class StripeDashboard(PeriodPage):
     """The Stripe account at a glance."""
 
     section = "stripe"
     permission = "financial.view_stripepaymentintent"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page("financial/stripe.html")
+        if self.credential is None:
+            return self.page("financial/stripe.html", {"stock": None})
+        books = reports.books(self.credential, reports.Basis.PAID)
+        currency = self.currency(books)
+        group = self.group(self.period.start or books.first_day(currency))
+        series = self.chart(books, currency, group)
+        return self.page(
+            "financial/stripe.html",
+            {
+                "stock": reports.resource_counts(self.credential, self.period),
+                "attention": reports.attention(self.credential, self.period),
+                "recent": reports.recent(self.credential),
+                "books": books,
+                "cards": self.cards(books),
+                "period": self.period,
+                "currency": currency,
+                "periods": self.choices("period", reports.PERIODS, self.period.key),
+                "currencies": self.choices("currency", _currency_options(books), currency),
+                "series": series,
+                "chart": charts.area(series),
+                "points": list(zip(series.labels, series.now, strict=True)),
+            },
+        )
+
+
+def report_csv(
+    credential: StripeCredential, currency: str, group: reports.Group, rows: tuple[reports.ReportRow, ...]
+) -> HttpResponse:
+    """Answer with the report on the screen; amounts in major units, days in the zone the header names."""
+    text = io.StringIO()
+    out = csv.writer(text)
+    zone = conf.time_zone()
+    out.writerow([f"from ({zone})", f"to ({zone})", "mode", "currency", "payments", "estimated"] + list(_CSV_MONEY))
+    for row in rows:
+        amounts = (_plain(getattr(row.figures, name), currency) for name in _CSV_MONEY.values())
+        counts = (row.figures.count, row.figures.estimated)
+        out.writerow([row.start, row.last, credential.mode, cell(currency.upper()), *counts, *amounts])
+    name = f"financial-{credential.mode}-{currency if currency.isalnum() else 'other'}-by-{group}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+_CSV_MONEY = {
+    "gross": "gross_minor",
+    "fees": "fee_minor",
+    "net after fees": "net_minor",
+    "refunds": "refunded_minor",
+    "disputes": "disputed_minor",
+}
+
+
+def _plain(amount_minor: int, currency: str) -> str:
+    """Return a bare number in major units; of a currency we do not know, the minor units, said so."""
+    try:
+        return f"{money.to_major(amount_minor, currency):f}"
+    except UnknownCurrency:
+        return f"{amount_minor} minor units"
+
+
+def cell(text: str) -> str:
+    """Return text a spreadsheet will not run as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

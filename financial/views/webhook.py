@@ -5,15 +5,17 @@ No session, cookie or user is looked at: the signature over the raw body is what
 
 from __future__ import annotations
 
-from django.db import DatabaseError
+import logging
+
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from financial import conf
+from financial import conf, stripe_services
 from financial.errors import WebhookRejected
 
+logger = logging.getLogger("financial.stripe_services.webhooks")
 RETRY_AFTER_SECONDS = 30
 TEXTS = {200: "ok", 400: "rejected", 405: "post only", 413: "too large", 503: "try again"}
 
@@ -21,8 +23,6 @@ TEXTS = {200: "ok", 400: "rejected", 405: "post only", 413: "too large", 503: "t
 @csrf_exempt
 def receive(request: HttpRequest) -> HttpResponseBase:
     """Hand the raw body to the facade and say in a status what became of it."""
-    from financial import stripe_services
-
     if request.method != "POST":
         return _answer(405)
     body = _read(request, int(conf.get("WEBHOOK_MAX_BYTES")))
@@ -32,7 +32,8 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         stripe_services.receive_webhook(body, request.headers.get("Stripe-Signature", ""))
     except WebhookRejected as error:
         return _answer(error.status)
-    except DatabaseError:
+    except Exception:  # database away, locked or full, an unreadable secret: Stripe shall come again
+        logger.exception("webhook could not be stored")
         return _answer(503)
     return _answer(200)
 

@@ -1,0 +1,151 @@
+"""Server-side SVG: no script, no inline style, coloured by the stylesheet, readable by screen readers.
+
+Fluid without a script: x in percent, y in pixels; only the lines are stretched. Values are minor units of one currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from financial import money
+
+HEIGHT, TOP, BOTTOM = 240, 26, 26
+STEPS = 4
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one chart shows: a value per label, and the values of the time before, if compared."""
+
+    title: str
+    currency: str
+    labels: Sequence[str]
+    now: Sequence[int]
+    before: Sequence[int] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The takeaway in words, for those who do not see the picture."""
+        if not any(self.now):
+            return f"{self.title}, {self.labels[0]} to {self.labels[-1]}: nothing."
+        best = max(range(len(self.now)), key=self.now.__getitem__)
+        text = (
+            f"{self.title}, {self.labels[0]} to {self.labels[-1]}: {self._money(sum(self.now))} in all, "
+            f"most in {self.labels[best]} with {self._money(self.now[best])}"
+        )
+        return f"{text}; {self._money(sum(self.before))} in the time before." if any(self.before) else f"{text}."
+
+    def _money(self, amount_minor: int) -> str:
+        return f"{money.display(amount_minor, self.currency)} {self.currency.upper()}"
+
+
+def step_minor(most: int) -> int:
+    """Return the distance of four grid lines that hold `most`: 1, 2, 2.5 or 5 times a power of ten, at least 1."""
+    if most <= STEPS:
+        return 1
+    base = int(10 ** max(floor(log10(most / STEPS)), 0))
+    halves = (2, 4, 5, 10, 20)  # in halves of the base, so that 2.5 stays whole
+    return next(max(base * k // 2, 1) for k in halves if base * k * STEPS >= 2 * most)
+
+
+def axis_text(amount_minor: int, currency: str) -> str:
+    """Return an amount for an axis: without decimals where they are all zero."""
+    text = money.display(amount_minor, currency)
+    head, dot, tail = text.rpartition(".")
+    return head if dot and tail and set(tail) == {"0"} else text
+
+
+def area(series: Series) -> SafeString:
+    """Draw the values as a line over a soft area, the time before as a dashed line."""
+    step = step_minor(max([*series.now, *series.before, 0]))
+    plot = _Plot(len(series.now), step * STEPS)
+    return format_html(
+        '<svg class="chart" width="100%" height="{height}" role="img" aria-label="{label}">{grid}'
+        '<svg width="100%" height="{height}" viewBox="0 0 100 {height}" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="fill" d="{now}L100 {base}L0 {base}Z"/><path class="was" d="{was}"/><path class="now" d="{now}"/>'
+        "</svg>{marks}{ticks}{hover}</svg>",
+        height=HEIGHT,
+        label=series.sentence,
+        grid=_grid(plot, step),
+        base=plot.base,
+        now=plot.line(series.now),
+        was=plot.line(series.before[: len(series.now)]) if series.before else "",
+        marks=_marks(plot, step, series.currency),
+        ticks=_ticks(plot, series.labels),
+        hover=_hover(plot, series),
+    )
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Where a value lies: x in percent of the width, y in pixels from the top."""
+
+    points: int
+    high: int
+    base: int = HEIGHT - BOTTOM
+
+    def x(self, index: int) -> float:
+        return round(100 * index / max(self.points - 1, 1), 3)
+
+    def y(self, value: int) -> float:
+        return round(self.base - (self.base - TOP) * value / self.high, 1)
+
+    def line(self, values: Sequence[int]) -> str:
+        path = "".join(f"{'L' if i else 'M'}{self.x(i)} {self.y(v)}" for i, v in enumerate(values))
+        return path + (f"L100 {self.y(values[0])}" if len(values) == 1 else "")
+
+
+def _grid(plot: _Plot, step: int) -> SafeString:
+    lines = ((plot.y(step * k),) for k in range(STEPS + 1))
+    return format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', lines)
+
+
+def _marks(plot: _Plot, step: int, currency: str) -> SafeString:
+    marks = ((round(plot.y(step * k) - 4, 1), axis_text(step * k, currency)) for k in range(1, STEPS + 1))
+    return format_html_join("", '<text aria-hidden="true" y="{}">{}</text>', marks)
+
+
+def _ticks(plot: _Plot, labels: Sequence[str]) -> SafeString:
+    last = len(labels) - 1
+    picks = sorted({round(last * k / 3) for k in range(4)})
+    ends = {0: "first", last: "last"}
+    ticks = ((ends.get(i, "mid"), plot.x(i), HEIGHT - 7, labels[i]) for i in picks)
+    return format_html_join("", '<text aria-hidden="true" class="{}" x="{}%" y="{}">{}</text>', ticks)
+
+
+def _hover(plot: _Plot, series: Series) -> SafeString:
+    """One invisible column per point; pointing at it shows its line, dot and figures."""
+    half = 50 / max(plot.points - 1, 1)
+    cells = (
+        {
+            "left": round(max(plot.x(i) - half, 0), 3),
+            "width": round(min(plot.x(i) + half, 100) - max(plot.x(i) - half, 0), 3),
+            "top": TOP,
+            "height": plot.base - TOP,
+            "x": plot.x(i),
+            "base": plot.base,
+            "y": plot.y(value),
+            "side": "first" if plot.x(i) < 25 else "last" if plot.x(i) > 75 else "mid",
+            "text": _tip(series, i),
+        }
+        for i, value in enumerate(series.now)
+    )
+    return format_html_join(
+        "",
+        '<g class="hit"><rect x="{left}%" y="{top}" width="{width}%" height="{height}"/>'
+        '<line x1="{x}%" x2="{x}%" y1="{top}" y2="{base}"/><circle cx="{x}%" cy="{y}" r="4"/>'
+        '<text aria-hidden="true" class="tip {side}" x="{x}%" y="12">{text}</text></g>',
+        cells,
+    )
+
+
+def _tip(series: Series, index: int) -> str:
+    text = f"{series.labels[index]}: {money.display(series.now[index], series.currency)}"
+    if index < len(series.before):
+        text += f" (before: {money.display(series.before[index], series.currency)})"
+    return text

@@ -1,0 +1,48 @@
+"""Read-only questions about the mirror and the books, answered as frozen rows; never writes, knows no HTTP.
+
+Amounts are minor units and never added across currencies. Days are cut in the account's time zone.
+"""
+
+from __future__ import annotations
+
+from financial.reports.account import (
+    Activity,
+    Attention,
+    Recent,
+    ResourceCount,
+    Stock,
+    attention,
+    recent,
+    resource_counts,
+)
+from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
+from financial.reports.health import Health, Inbox, health, inbox, sync_runs
+from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
+
+__all__ = [
+    "GROUPS",
+    "PERIODS",
+    "Activity",
+    "Attention",
+    "Basis",
+    "Books",
+    "Delta",
+    "Figures",
+    "Group",
+    "Health",
+    "Inbox",
+    "Period",
+    "Recent",
+    "ReportRow",
+    "ResourceCount",
+    "Stock",
+    "attention",
+    "books",
+    "delta",
+    "health",
+    "inbox",
+    "period_of",
+    "recent",
+    "resource_counts",
+    "sync_runs",
+]

@@ -1,0 +1,59 @@
+"""Answers kept in Django's cache until anything they could depend on is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+from django.db.models import Count, Max, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from financial import conf
+from financial.models import MirrorClock, StripeCredential, StripeRequest, StripeWebhookEvent, SyncRun, Transaction
+
+Answer = TypeVar("Answer")
+
+
+def cached(name: str, credential: StripeCredential, build: Callable[[], Answer], *further: object) -> Answer:
+    """Return the kept answer to `name` about a credential, or build and keep it.
+
+    The key holds the state of the data, so a write makes a new key; old ones end after FINANCIAL_CACHE_SECONDS.
+    """
+    seconds = int(conf.get("CACHE_SECONDS"))
+    if seconds <= 0:
+        return build()
+    state = repr((str(conf.time_zone()), _state(credential), further)).encode()
+    key = f"financial:{name}:{credential.pk}:{blake2b(state, digest_size=12).hexdigest()}"
+    found: Answer | None = cache.get(key)
+    if found is None:
+        found = build()
+        cache.set(key, found, seconds)
+    return found
+
+
+def _state(credential: StripeCredential) -> tuple[Any, ...]:
+    """Return what changes with every write, in one query.
+
+    The mirror's counter is drawn before Stripe is asked, so a write may follow it; what is under way (a run, an event,
+    a request) is therefore part of the state, and changes again when it ends.
+    """
+    runs = SyncRun.objects.filter(credential=credential).order_by("-id")
+    events = StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.WAITING)
+    requests = StripeRequest.objects.filter(credential=credential, state=StripeRequest.State.SENDING)
+    booked = Transaction.objects.filter(credential=credential)
+    found = StripeCredential.objects.filter(pk=credential.pk).values_list(
+        Coalesce(Subquery(MirrorClock.objects.order_by("pk").values("value")[:1]), 0),
+        Subquery(runs.values("id")[:1]),
+        Subquery(runs.values("state")[:1]),
+        _one(events, Count("id")),
+        _one(requests, Count("id")),
+        _one(booked, Max("id")),
+        _one(booked.filter(status=Transaction.Status.ESTIMATED), Count("id")),
+    )
+    return tuple(found[0]) if found else ()
+
+
+def _one(rows: QuerySet[Any], what: Count | Max) -> Subquery:
+    return Subquery(rows.order_by().values("credential").annotate(answer=what).values("answer"))
