@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
@@ -54,3 +55,17 @@ def credential(db: None) -> StripeCredential:
 @pytest.fixture
 def gateway(stripe_stub: StripeStub) -> StripeGateway:
     return StripeGateway(TEST_KEY, base_url=stripe_stub.url, attempts=3, backoff_seconds=0.01, read_timeout_seconds=2)
+
+
+@pytest.fixture
+def connection_queries() -> Any:
+    """`connection_queries(call)` gives the number of queries the call makes, however they are batched."""
+
+    def count(call: Any) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            call()
+        return len(
+            [query for query in captured.captured_queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+        )
+
+    return count

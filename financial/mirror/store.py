@@ -10,7 +10,7 @@ Callers hold the transaction; nothing here asks Stripe.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -60,7 +60,7 @@ def save_many(
     parents = {key: _parent_ids(credential, key, name, rows) for key, name in resource.parents.items()}
     version = draw()
     table = _table(resource.model, connection.vendor)
-    records = [table.record(_values(credential, row, parents, version, api_version)) for row in rows]
+    records = [_values(credential, row, parents, version, api_version) for row in rows]
     with transaction.atomic():
         return table.upsert(records, seen=seen, rewrite=rewrite)
 
@@ -149,15 +149,15 @@ class _Table:
         self.names = [field.attname for field in self.fields]
         self._convert = [_converter(field) for field in self.fields]
 
-    def record(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(convert(values[name]) for name, convert in zip(self.names, self._convert, strict=True))
-
-    def upsert(self, records: Sequence[tuple[Any, ...]], *, seen: int, rewrite: bool) -> int:
+    def upsert(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         if self.vendor not in {"sqlite", "postgresql"}:
             return self._upsert_by_orm(records, seen=seen, rewrite=rewrite)
         with connection.cursor() as cursor:
-            cursor.executemany(self._sql(rewrite), [(*record, seen) for record in records])
+            cursor.executemany(self._sql(rewrite), [(*self._driver_values(record), seen) for record in records])
             return max(int(cursor.rowcount), 0)
+
+    def _driver_values(self, record: Mapping[str, Any]) -> Iterator[Any]:
+        return (convert(record[name]) for name, convert in zip(self.names, self._convert, strict=True))
 
     def _sql(self, rewrite: bool) -> str:
         quote = connection.ops.quote_name
@@ -177,13 +177,14 @@ class _Table:
     def _is_jsonb(self, field: models.Field[Any, Any]) -> bool:
         return self.vendor == "postgresql" and isinstance(field, models.JSONField)
 
-    def _upsert_by_orm(self, records: Sequence[tuple[Any, ...]], *, seen: int, rewrite: bool) -> int:
+    def _upsert_by_orm(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         """The same rule for databases whose upsert knows no condition: one guarded statement per row."""
         written = 0
         for record in records:
-            values = dict(zip(self.names, record, strict=True))
-            values["payload"] = orjson.loads(values["payload"])
-            values["private"] = orjson.loads(decrypt(values["private"].encode())) if values["private"] else {}
+            values = {**record, "payload": orjson.loads(record["payload"]), "private": {}}
+            if record["private"]:
+                values["private"] = orjson.loads(decrypt(record["private"].encode()))
+            values |= {field.attname: _short(field, values[field.attname]) for field in self.fields if field.max_length}
             found = self.model.objects.filter(**{name: values[name] for name in self.identity})
             current = found.filter(version__lt=seen, deleted_at=None)
             current = current if rewrite else current.exclude(digest=values["digest"])
@@ -204,11 +205,14 @@ def _converter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
     if isinstance(field, models.DateTimeField):
         return lambda value: None if value is None else connection.ops.adapt_datetimefield_value(value)
     if isinstance(field, models.CharField):
-        longest = field.max_length
-        return lambda value: _clean(value)[:longest]
+        return lambda value: _short(field, value)
     if isinstance(field, models.TextField):
         return _clean
     return lambda value: value
+
+
+def _short(field: models.Field[Any, Any], value: str) -> str:
+    return _clean(value)[: field.max_length]
 
 
 def _clean(value: str) -> str:
