@@ -1,0 +1,1 @@
+"""The ready-to-run site around the app `financial`."""

@@ -1,0 +1,14 @@
+"""What gunicorn serves. Loading it wakes the engine once, so that work a crash left behind is picked up."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studio.settings")
+application = get_wsgi_application()
+
+from financial import engines  # noqa: E402  (the apps must be loaded first)
+
+engines.wake()
