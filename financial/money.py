@@ -9,7 +9,7 @@ Stripe: https://docs.stripe.com/currencies
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Decimal, Inexact, localcontext
 from functools import lru_cache
 
 from financial.errors import InexactAmount, InvalidAmount, UnknownCurrency
@@ -66,14 +66,17 @@ def to_minor(amount: Decimal, currency: str) -> int:
     if not isinstance(amount, Decimal) or not amount.is_finite():
         raise InexactAmount(f"An amount is a finite Decimal in major units, not {amount!r}.")
     if amount.adjusted() > 15:
-        raise InvalidAmount(f"{amount} is larger than any amount Stripe accepts.")
+        raise InvalidAmount(f"{_shown(amount)} is larger than any amount Stripe accepts.")
     digits = exponent(currency)
     with localcontext() as exact:
         exact.prec = 60
-        minor = amount.scaleb(digits)
-        whole = minor.to_integral_value()
-    if minor != whole:
-        raise InexactAmount(f"{currency.upper()} amounts have {_decimals(digits)}; {amount:f} has more.")
+        exact.traps[Inexact] = True  # what does not fit into 60 digits has more than two decimals, too
+        try:
+            whole = amount.scaleb(digits).quantize(Decimal(1))
+        except Inexact:
+            raise InexactAmount(
+                f"{currency.upper()} amounts have {_decimals(digits)}; {_shown(amount)} has more."
+            ) from None
     _refuse_unusable_digits(int(whole), amount, currency.lower())
     return int(whole)
 
@@ -82,16 +85,22 @@ def _decimals(digits: int) -> str:
     return {0: "no decimals", 2: "two decimals", 3: "three decimals"}[digits]
 
 
+def _shown(amount: Decimal) -> str:
+    """The amount as it was written, unless nobody would read it to its end."""
+    written = str(amount)
+    return written if len(written) <= 40 else f"{written[:40]}…"
+
+
 def _refuse_unusable_digits(minor: int, amount: Decimal, code: str) -> None:
     if code in THREE_DECIMAL and minor % 10:
-        raise InexactAmount(f"Stripe needs the last decimal of a {code.upper()} amount to be 0; {amount:f} is not.")
+        raise InexactAmount(f"Stripe needs the last decimal of a {code.upper()} amount to be 0; {amount} is not.")
     if code in WHOLE_UNITS_ONLY and minor % 100:
-        raise InexactAmount(f"{code.upper()} amounts have no decimals at Stripe; {amount:f} has.")
+        raise InexactAmount(f"{code.upper()} amounts have no decimals at Stripe; {amount} has.")
 
 
 def to_major(amount_minor: int, currency: str) -> Decimal:
     """Return minor units as an exact Decimal in major units: 1250 eur -> 12.50, 500 jpy -> 500."""
-    return Decimal(amount_minor).scaleb(-exponent(currency))
+    return Decimal(f"{amount_minor}E-{exponent(currency)}")  # a constructor is exact in any context
 
 
 def charge_minor(amount: Decimal, currency: str) -> int:
