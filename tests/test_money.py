@@ -229,7 +229,9 @@ def test_smallest_charge_of_every_currency_is_accepted(currency: str, least: int
 
 def _money_modules() -> list[Path]:
     root = Path(financial.__file__).parent
-    named = [root / name for name in ("money.py", "pricing.py", "forms.py", "stripe_services.py", "mirror/translate.py")]
+    named = [
+        root / name for name in ("money.py", "pricing.py", "forms.py", "stripe_services.py", "mirror/translate.py")
+    ]
     return [*named, *(root / "ledger").rglob("*.py"), *(root / "reports").rglob("*.py")]
 
 
