@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from financial import conf
 from studio.secrets_kept import kept
@@ -147,7 +148,10 @@ LOGGING: dict[str, Any] = {
 def _financial(name: str, default: Any) -> Any:
     variable = f"FINANCIAL_{name}"
     readers = {bool: env.bool, int: env.int, float: env.float, list: env.list, dict: env.json}
-    return readers.get(type(default), env.str)(variable, default=default)
+    try:
+        return readers.get(type(default), env.str)(variable, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable} must be a {type(default).__name__}: {error}") from error
 
 
 for _name, _default in conf.DEFAULTS.items():
