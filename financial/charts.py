@@ -45,11 +45,11 @@ class Series:
 
 
 def step_minor(most: int) -> int:
-    """Return the distance of four grid lines that hold `most`: 1, 2, 2.5 or 5 times a power of ten, at least 1."""
+    """Return the distance of four grid lines that hold `most`: 1, 1.5, 2, 2.5 or 5 times a power of ten, at least 1."""
     if most <= STEPS:
         return 1
     base = int(10 ** max(floor(log10(most / STEPS)), 0))
-    halves = (2, 4, 5, 10, 20)  # in halves of the base, so that 2.5 stays whole
+    halves = (2, 3, 4, 5, 10, 20)  # in halves of the base, so that 1.5 and 2.5 stay whole
     return next(max(base * k // 2, 1) for k in halves if base * k * STEPS >= 2 * most)
 
 
@@ -115,7 +115,7 @@ def _ticks(plot: _Plot, labels: Sequence[str]) -> SafeString:
     picks = sorted({round(last * k / 3) for k in range(4)})
     ends = {0: "first", last: "last"}
     ticks = ((ends.get(i, "mid"), plot.x(i), HEIGHT - 7, labels[i]) for i in picks)
-    return format_html_join("", '<text aria-hidden="true" class="{}" x="{}%" y="{}">{}</text>', ticks)
+    return format_html_join("", '<text aria-hidden="true" class="tick {}" x="{}%" y="{}">{}</text>', ticks)
 
 
 def _hover(plot: _Plot, series: Series) -> SafeString:

@@ -179,12 +179,12 @@ def _moved(credential: StripeCredential) -> Iterator[_Moved]:
         .order_by()
         .values_list("booked_on", "currency", "presentment_currency")
         .annotate(
-            Count("id"),
-            Count("id", filter=Q(status=Transaction.Status.ESTIMATED)),
-            Sum("amount_minor"),
-            Sum("fee_minor"),
-            Sum("net_minor"),
-            Sum("presentment_amount_minor"),
+            number=Count("id"),
+            estimated=Count("id", filter=Q(status=Transaction.Status.ESTIMATED)),
+            gross=Sum("amount_minor"),
+            fees=Sum("fee_minor"),
+            net=Sum("net_minor"),
+            paid=Sum("presentment_amount_minor"),
         )
     )
     for row in ledger:
