@@ -143,7 +143,7 @@ def test_what_was_read_before_a_failure_stays_and_the_next_run_completes(
     stripe_stub.faults.clear()
 
     assert failed.state == "failed"
-    assert failed.error.startswith("customer: Stripe API error: The connection was lost in the middle")
+    assert failed.error.startswith("customer: Stripe API error: The connection was lost before")
     assert StripeCustomer.objects.count() == 500
     assert run(credential, resources=["customer"]).state == "done"
     assert StripeCustomer.objects.count() == 650
