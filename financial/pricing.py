@@ -1,11 +1,11 @@
-"""A price in words, as lists and forms write it. Reads columns only."""
+"""A price in words and a fee against its estimate, as lists, details and forms show them. Reads columns only."""
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
 from financial import money
-from financial.models import StripePrice
+from financial.models import StripePrice, StripeTransaction
 
 
 def price_words(price: StripePrice) -> str:
@@ -41,3 +41,11 @@ def _amount(price: StripePrice) -> str:
 
 def _scheme(price: StripePrice) -> str:
     return "tiered" if price.billing_scheme == "tiered" else "any amount"
+
+
+def fee_drift_minor(booking: StripeTransaction) -> int | None:
+    """Return the exact fee less the first estimate; None before it is exact, or where they are in two currencies."""
+    entry = booking.transaction
+    if entry.is_estimated or entry.currency != entry.presentment_currency:
+        return None
+    return entry.fee_minor - booking.estimated_fee_minor

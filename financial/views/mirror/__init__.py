@@ -1,0 +1,17 @@
+"""Lists and details of what is mirrored: read-only pages, each with a constant number of queries."""
+
+from __future__ import annotations
+
+from financial.views.mirror.details import CustomerDetail, PaymentDetail, ProductDetail, SubscriptionDetail
+from financial.views.mirror.lists import CustomerList, PaymentList, ProductList, SubscriptionList
+
+__all__ = [
+    "CustomerDetail",
+    "CustomerList",
+    "PaymentDetail",
+    "PaymentList",
+    "ProductDetail",
+    "ProductList",
+    "SubscriptionDetail",
+    "SubscriptionList",
+]

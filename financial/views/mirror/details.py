@@ -1,0 +1,152 @@
+"""One object: its figures, what belongs to it (the newest ten), what happened to it, and Stripe's own payload."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import orjson
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+
+from financial.errors import NoActiveCredential
+from financial.models import (
+    MirrorRow,
+    StripeCustomer,
+    StripePaymentIntent,
+    StripePrice,
+    StripeProduct,
+    StripeSubscription,
+)
+from financial.paging import bounded_count
+from financial.pricing import fee_drift_minor, price_words
+from financial.views.base import StaffView
+from financial.views.mirror import rows, timeline
+from financial.views.mirror.lists import payment_sums
+
+NEWEST = 10
+STRIPE_ID = re.compile(r"\A[a-z]{2,10}_[A-Za-z0-9_]{1,200}\Z")
+DASHBOARD = "https://dashboard.stripe.com"
+
+
+class MirrorDetail(StaffView):
+    """What every detail page does; a subclass says what belongs to its object."""
+
+    model: ClassVar[type[MirrorRow]]
+    name: ClassVar[str]
+    noun: ClassVar[str]
+
+    def get(self, request: HttpRequest, stripe_id: str) -> HttpResponse:
+        if self.credential is None:
+            raise NoActiveCredential
+        row = self.all_rows().filter(stripe_id=stripe_id[:255]).first()
+        if row is None:
+            raise Http404(f"No such {self.noun} in the mirror.")
+        context = {
+            "row": row,
+            "name": self.name,
+            "stripe_url": dashboard_url(self.name, row),
+            "payload": orjson.dumps(row.payload, option=orjson.OPT_INDENT_2).decode(),
+        }
+        return self.page(f"financial/{self.noun}_detail.html", {**context, **self.parts(row)})
+
+    def all_rows(self) -> QuerySet[Any]:
+        return self.model.objects.of(self.credential)
+
+    def parts(self, row: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def newest_payments(self, **of: Any) -> list[rows.PaymentRow]:
+        found = StripePaymentIntent.objects.of(self.credential).filter(**of)
+        return [rows.payment_row(payment) for payment in rows.with_payment_parts(found.newest())[:NEWEST]]
+
+    def newest_subscriptions(self, **of: Any) -> list[rows.SubscriptionRow]:
+        found = StripeSubscription.objects.of(self.credential).filter(**of)
+        return [rows.subscription_row(row) for row in rows.with_subscription_parts(found.newest())[:NEWEST]]
+
+
+def dashboard_url(name: str, row: MirrorRow) -> str:
+    """Return where Stripe's own dashboard shows a row; nothing for an id that does not look like one, or sample data."""
+    if row.credential.is_sample or not STRIPE_ID.match(row.stripe_id):
+        return ""
+    return f"{DASHBOARD}/{'' if row.livemode else 'test/'}{name}/{row.stripe_id}"
+
+
+class ProductDetail(MirrorDetail):
+    section, permission = "products", "financial.view_stripeproduct"
+    model, name, noun = StripeProduct, "products", "product"
+
+    def parts(self, row: StripeProduct) -> dict[str, Any]:
+        prices = StripePrice.objects.of(self.credential).filter(product=row)
+        subscriptions = StripeSubscription.objects.of(self.credential).filter(price__product=row)
+        newest = list(prices.newest()[:NEWEST])
+        return {
+            "state": rows.product_state(row),
+            "prices": [(price, price_words(price)) for price in newest],
+            "price_count": bounded_count(prices),
+            "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
+            "subscription_count": bounded_count(subscriptions),
+            "subscriptions": self.newest_subscriptions(price__product=row),
+        }
+
+
+class CustomerDetail(MirrorDetail):
+    section, permission = "customers", "financial.view_stripecustomer"
+    model, name, noun = StripeCustomer, "customers", "customer"
+
+    def parts(self, row: StripeCustomer) -> dict[str, Any]:
+        payments = StripePaymentIntent.objects.of(self.credential).filter(customer=row)
+        subscriptions = StripeSubscription.objects.of(self.credential).filter(customer=row)
+        newest, count = self.newest_payments(customer=row), bounded_count(payments)
+        return {
+            "payments": newest,
+            "payment_count": count,
+            "sums": payment_sums(payments, count),
+            "last_payment": newest[0].payment if newest else None,
+            "subscriptions": self.newest_subscriptions(customer=row),
+            "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
+            "subscription_count": bounded_count(subscriptions),
+            "invoices": row.invoices.newest()[:NEWEST],
+            "timeline": timeline.of_customer(row, [line.payment for line in newest]),
+        }
+
+
+class PaymentDetail(MirrorDetail):
+    section, permission = "payments", "financial.view_stripepaymentintent"
+    model, name, noun = StripePaymentIntent, "payments", "payment"
+
+    def all_rows(self) -> QuerySet[Any]:
+        found = rows.with_payment_parts(super().all_rows())
+        return found.select_related("customer", "credential", "stripe_transaction__balance_transaction").select_related(
+            "stripe_transaction__transaction"
+        )
+
+    def parts(self, row: StripePaymentIntent) -> dict[str, Any]:
+        line, booking = rows.payment_row(row), getattr(row, "stripe_transaction", None)
+        return {
+            "line": line,
+            "attempts": sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST],
+            "refunds": row.refunds.newest()[:NEWEST],
+            "disputes": row.disputes.newest()[:NEWEST],
+            "booking": booking,
+            "drift_minor": fee_drift_minor(booking) if booking else None,
+            "decline": timeline.decline_words(row.error_decline_code or row.error_code),
+            "timeline": timeline.of_payment(row, booking),
+        }
+
+
+class SubscriptionDetail(MirrorDetail):
+    section, permission = "subscriptions", "financial.view_stripesubscription"
+    model, name, noun = StripeSubscription, "subscriptions", "subscription"
+
+    def all_rows(self) -> QuerySet[Any]:
+        return rows.with_subscription_parts(super().all_rows()).select_related(
+            "customer", "price__product", "credential"
+        )
+
+    def parts(self, row: StripeSubscription) -> dict[str, Any]:
+        return {
+            "line": rows.subscription_row(row),
+            "invoices": row.invoices.newest()[:NEWEST],
+            "timeline": timeline.of_subscription(row),
+        }

@@ -1,0 +1,73 @@
+"""A list as CSV: every row of the filters in force, in the order on screen, streamed page by page.
+
+Times are of the account's zone, with their offset. Amounts are given in minor and in major units beside their currency.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+
+from financial import conf, money
+from financial.models import StripeCredential
+
+# What makes a spreadsheet run a cell, or lets one slip in front of such a sign.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+ROWS_MAX = 100_000
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def stream(
+    name: str, credential: StripeCredential, header: Sequence[str], lines: Iterable[Sequence[Any]]
+) -> StreamingHttpResponse:
+    """Answer with a file named after the list, the mode and the day."""
+    day = timezone.now().astimezone(conf.time_zone()).date()
+    return StreamingHttpResponse(
+        _written(header, lines),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}-{credential.mode}-{day}.csv"'},
+    )
+
+
+def _written(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> Iterator[str]:
+    writer: Any = csv.writer(_Echo())
+    yield writer.writerow(header)
+    for number, line in enumerate(lines):
+        if number == ROWS_MAX:
+            yield writer.writerow([f"Cut after {ROWS_MAX} rows: narrow the filters."])
+            return
+        yield writer.writerow([cell(value) for value in line])
+
+
+def cell(value: Any) -> Any:
+    """Return a value as a cell: numbers stay numbers, text cannot become a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        return value.astimezone(conf.time_zone()).isoformat(timespec="seconds")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, Decimal)):
+        return value
+    text = str(value).replace("\0", "")
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def amounts(amount_minor: int | None, currency: str) -> tuple[int | str, Decimal | str]:
+    """Return the minor and the major units of an amount as two cells."""
+    if amount_minor is None:
+        return "", ""
+    known = currency.lower() in money.CURRENCIES
+    return amount_minor, money.to_major(amount_minor, currency) if known else ""

@@ -1,0 +1,342 @@
+"""The four lists: filters, order and place stand in the address; one template draws them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+
+from financial import audit, conf, filters, stripe_services
+from financial.errors import NoActiveCredential, SyncAlreadyRunning
+from financial.models import (
+    MirrorRow,
+    StripeCredential,
+    StripeCustomer,
+    StripePaymentIntent,
+    StripeProduct,
+    StripeSubscription,
+)
+from financial.paging import BoundedCount, InvalidPosition, Page, bounded_count, paginate
+from financial.views.base import StaffView
+from financial.views.mirror import export, rows
+
+EXPORT_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `sort` is the word for its order in the address, if it has one."""
+
+    label: str
+    sort: str = ""
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column as it stands in this answer: where a click leads, and how it is sorted now."""
+
+    label: str
+    is_number: bool
+    query: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class CurrencySum:
+    """One row per currency of the rows found; never added to another."""
+
+    currency: str
+    count: int
+    amount_minor: int
+    received_minor: int
+
+
+class MirrorList(StaffView):
+    """What every list does; a subclass says what it lists."""
+
+    model: ClassVar[type[MirrorRow]]
+    filterset: ClassVar[type[filters.MirrorFilter]]
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    sorts: ClassVar[dict[str, str]]
+    more_filters: ClassVar[tuple[str, ...]] = ()
+    export_header: ClassVar[tuple[str, ...]] = ()
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        if self.credential is None:
+            raise NoActiveCredential
+        found = self.filterset(request.GET, self.all_rows(), credential=self.credential)
+        if request.GET.get("format") == "csv":
+            return self._export(found)
+        context = self._context(found)
+        if self._wants_part():
+            return self.fragment("financial/_table.html", {**context, "is_part": True})
+        return self.page(f"financial/{self.noun}_list.html", context)
+
+    def all_rows(self) -> QuerySet[Any]:
+        return self.model.objects.of(self.credential)
+
+    def dress(self, credential: StripeCredential, found: Sequence[Any]) -> Sequence[Any]:
+        raise NotImplementedError
+
+    def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
+        return []
+
+    def export_cells(self, row: Any) -> Sequence[Any]:
+        raise NotImplementedError
+
+    @property
+    def _sort(self) -> tuple[str, bool]:
+        """The word and direction of the order asked for; newest first if none is known."""
+        asked = self.request.GET.get("sort", "-date")
+        word = asked.removeprefix("-")
+        return (word, asked.startswith("-")) if word in self.sorts else ("date", True)
+
+    def _page(self, found: QuerySet[Any]) -> tuple[Page[Any], bool]:
+        """Return the page asked for, and whether its address was stale and the first page stands in for it."""
+        word, descending = self._sort
+        order: dict[str, Any] = {"field": self.sorts[word], "descending": descending, "size": conf.get("PAGE_SIZE")}
+        after, before = (self.request.GET.get(name, "") for name in ("after", "before"))
+        try:
+            return paginate(found, **order, after=after, before=before), False
+        except InvalidPosition:
+            return paginate(found, **order), True
+
+    def _context(self, found: filters.MirrorFilter) -> dict[str, Any]:
+        assert self.credential is not None  # noqa: S101  (asked in get)
+        matching = found.rows()
+        page, is_stale = self._page(matching)
+        count = bounded_count(matching)
+        base = filters.without(self.request.GET)
+        return {
+            "filter": found,
+            "tabs": found.tabs(),
+            "chips": found.chips(),
+            "filter_errors": found.errors(),
+            "is_filtered": bool(found.chips() or self.request.GET.get("status")),
+            "shows_more": any(self.request.GET.get(name) for name in self.more_filters),
+            "more_filters": self.more_filters,
+            "headings": list(self._headings()),
+            "rows": self.dress(self.credential, page.rows),
+            "row_template": f"financial/_{self.noun}_row.html",
+            "empty_template": f"financial/_no_{self.name}.html",
+            "page": page,
+            "is_stale": is_stale,
+            "count": count,
+            "sums": self.sums(matching, count),
+            "base": base,
+            "sort": self.request.GET.get("sort", ""),
+            "name": self.name,
+            "noun": self.noun,
+            "export_query": f"{base}&format=csv" if base else "format=csv",
+        }
+
+    def _headings(self) -> Iterator[Heading]:
+        current, descending = self._sort
+        rest = filters.without(self.request.GET, "sort")
+        for column in self.columns:
+            is_current = bool(column.sort) and column.sort == current
+            # Numbers and dates begin with the largest, names with A.
+            other = not descending if is_current else column.sort != "name"
+            sort = f"sort={'-' if other else ''}{column.sort}"
+            yield Heading(
+                column.label,
+                column.is_number,
+                (f"{rest}&{sort}" if rest else sort) if column.sort else "",
+                ("descending" if descending else "ascending") if is_current else "",
+            )
+
+    def _wants_part(self) -> bool:
+        htmx: Any = getattr(self.request, "htmx", None)
+        return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+    def _export(self, found: filters.MirrorFilter) -> HttpResponseBase:
+        assert self.credential is not None  # noqa: S101  (asked in get)
+        if not found.is_valid():
+            problems = "; ".join(f"{label}: {message}" for label, message in found.errors())
+            return HttpResponse(f"Nothing was exported. {problems}\n", status=400, content_type="text/plain")
+        header = [title.replace("(zone)", f"({conf.time_zone()})") for title in self.export_header]
+        return export.stream(self.name, self.credential, header, self._export_lines(self.credential, found.rows()))
+
+    def _export_lines(self, credential: StripeCredential, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
+        word, descending = self._sort
+        after = ""
+        while True:
+            page = paginate(found, size=EXPORT_PAGE, field=self.sorts[word], descending=descending, after=after)
+            yield from (self.export_cells(row) for row in self.dress(credential, page.rows))
+            if not page.after:
+                return
+            after = page.after
+
+
+class ProductList(MirrorList):
+    section, permission = "products", "financial.view_stripeproduct"
+    write_permission = "financial.run_sync"
+    model, filterset, name, noun = StripeProduct, filters.ProductFilter, "products", "product"
+    sorts = {"date": "created_at", "name": "name"}
+    columns = (
+        Column("Product", "name"),
+        Column("Status"),
+        Column("Default price"),
+        Column("Type"),
+        Column("Prices", is_number=True),
+        Column("Active subscribers", is_number=True),
+        Column("Created", "date"),
+    )
+    export_header = (
+        "id", "name", "description", "status", "default price", "type", "prices", "active subscribers",
+        "created_at (zone)", "mode",
+    )  # fmt: skip
+
+    def dress(self, credential: StripeCredential, found: Sequence[StripeProduct]) -> list[rows.ProductRow]:
+        return rows.product_rows(credential, found)
+
+    def export_cells(self, row: rows.ProductRow) -> Sequence[Any]:
+        product = row.product
+        return (
+            product.stripe_id, product.name, product.description, row.state, row.default_price, row.kinds, row.prices,
+            row.subscribers, product.created_at, _mode(product),
+        )  # fmt: skip
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Start a sync of products and prices, and lead to where it can be watched."""
+        if self.credential is None:
+            raise NoActiveCredential
+        name = request.user.get_username()
+        try:
+            stripe_services.request_sync(self.credential, requested_by=name, resources=("product", "price"))
+        except SyncAlreadyRunning as error:
+            messages.warning(request, str(error))
+        else:
+            audit.record(request.user, "sync.requested", credential=self.credential, resources=["product", "price"])
+            messages.success(request, "Sync of products and prices requested.")
+        return redirect("financial:sync")
+
+
+class CustomerList(MirrorList):
+    section, permission = "customers", "financial.view_stripecustomer"
+    model, filterset, name, noun = StripeCustomer, filters.CustomerFilter, "customers", "customer"
+    sorts = {"date": "created_at", "name": "name", "email": "email"}
+    columns = (
+        Column("Customer", "name"),
+        Column("E-mail", "email"),
+        Column("Subscriptions"),
+        Column("Payments", is_number=True),
+        Column("Last payment"),
+        Column("Created", "date"),
+    )
+    export_header = (
+        "id", "name", "email", "phone", "active subscriptions", "subscriptions", "payments", "last_payment_at (zone)",
+        "created_at (zone)", "deleted", "mode",
+    )  # fmt: skip
+
+    def dress(self, credential: StripeCredential, found: Sequence[StripeCustomer]) -> list[rows.CustomerRow]:
+        return rows.customer_rows(credential, found)
+
+    def export_cells(self, row: rows.CustomerRow) -> Sequence[Any]:
+        customer = row.customer
+        return (
+            customer.stripe_id, customer.name, customer.email, customer.phone, row.active, row.subscriptions,
+            row.payments, row.last_payment_at, customer.created_at, customer.is_deleted, _mode(customer),
+        )  # fmt: skip
+
+
+class PaymentList(MirrorList):
+    section, permission = "payments", "financial.view_stripepaymentintent"
+    model, filterset, name, noun = StripePaymentIntent, filters.PaymentFilter, "payments", "payment"
+    sorts = {"date": "created_at", "amount": "amount_minor"}
+    columns = (
+        Column("Amount", "amount", is_number=True),
+        Column("Status"),
+        Column("Customer"),
+        Column("Method"),
+        Column("Fee", is_number=True),
+        Column("Net", is_number=True),
+        Column("Date", "date"),
+    )
+    more_filters = ("customer", "currency", "amount_from", "amount_to")
+    export_header = (
+        "id", "created_at (zone)", "status", "stripe status", "amount_minor", "amount", "currency", "customer id",
+        "customer", "email", "description", "method", "decline code", "fee_minor", "fee", "net_minor", "net",
+        "settlement currency", "fee is", "mode",
+    )  # fmt: skip
+
+    def all_rows(self) -> QuerySet[Any]:
+        return rows.with_payment_parts(super().all_rows())
+
+    def dress(self, credential: StripeCredential, found: Sequence[StripePaymentIntent]) -> list[rows.PaymentRow]:
+        return rows.payment_rows(credential, found)
+
+    def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
+        return payment_sums(found, count)
+
+    def export_cells(self, row: rows.PaymentRow) -> Sequence[Any]:
+        payment, customer, entry = row.payment, row.payment.customer, row.entry
+        settled = entry.currency if entry else ""
+        return (
+            payment.stripe_id, payment.created_at, row.state, payment.status,
+            *export.amounts(payment.amount_minor, payment.currency), payment.currency, payment.customer_stripe_id,
+            customer.name if customer else "", customer.email if customer else "", payment.description, row.method,
+            payment.error_decline_code or payment.error_code,
+            *export.amounts(entry.fee_minor if entry else None, settled),
+            *export.amounts(entry.net_minor if entry else None, settled),
+            settled, entry.status if entry else "", _mode(payment),
+        )  # fmt: skip
+
+
+def payment_sums(found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
+    """Return the sums of the payments found, per currency; nothing where there are too many to add up at once."""
+    if count.is_more or not count.value:
+        return []
+    plain = StripePaymentIntent.objects.filter(pk__in=found.order_by().values("pk"))
+    lines = plain.values("currency").annotate(n=Count("pk"), all=Sum("amount_minor"), got=Sum("amount_received_minor"))
+    return [CurrencySum(line["currency"], line["n"], line["all"], line["got"]) for line in lines.order_by("-n")]
+
+
+class SubscriptionList(MirrorList):
+    section, permission = "subscriptions", "financial.view_stripesubscription"
+    model, filterset, name, noun = StripeSubscription, filters.SubscriptionFilter, "subscriptions", "subscription"
+    sorts = {"date": "created_at", "period": "current_period_end_at"}
+    columns = (
+        Column("Customer"),
+        Column("Plan"),
+        Column("Billing cycle"),
+        Column("Status"),
+        Column("Period ends", "period"),
+        Column("Cancels"),
+        Column("Created", "date"),
+    )
+    more_filters = ("customer",)
+    export_header = (
+        "id", "created_at (zone)", "status", "stripe status", "customer id", "customer", "email", "plan", "price id",
+        "quantity", "unit_amount_minor", "unit_amount", "currency", "billing cycle", "period ends (zone)",
+        "cancels (zone)", "mode",
+    )  # fmt: skip
+
+    def all_rows(self) -> QuerySet[Any]:
+        return rows.with_subscription_parts(super().all_rows())
+
+    def dress(self, credential: StripeCredential, found: Sequence[StripeSubscription]) -> list[rows.SubscriptionRow]:
+        return rows.subscription_rows(credential, found)
+
+    def export_cells(self, row: rows.SubscriptionRow) -> Sequence[Any]:
+        subscription, customer, price = row.subscription, row.subscription.customer, row.subscription.price
+        return (
+            subscription.stripe_id, subscription.created_at, row.state, subscription.status,
+            subscription.customer_stripe_id, customer.name if customer else "", customer.email if customer else "",
+            row.plan, subscription.price_stripe_id, subscription.quantity,
+            *export.amounts(price.unit_amount_minor if price else None, price.currency if price else ""),
+            subscription.currency, row.cycle, subscription.current_period_end_at, row.ends_at, _mode(subscription),
+        )  # fmt: skip
+
+
+def _mode(row: MirrorRow) -> str:
+    return "live" if row.livemode else "test"

@@ -1,0 +1,192 @@
+"""One line of each list: a mirror row with what belongs beside it, read for a whole page in a fixed number of queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from financial.filters import payment_state
+from financial.models import (
+    StripeCharge,
+    StripeCredential,
+    StripeCustomer,
+    StripePaymentIntent,
+    StripePrice,
+    StripeProduct,
+    StripeSubscription,
+    Transaction,
+)
+from financial.pricing import cycle_words, price_words
+
+ACTIVE = Q(status__in=StripeSubscription.ACTIVE_STATUSES)
+# What a product or customer is, in the words of the badges.
+DELETED, ARCHIVED, ALIVE = "deleted", "archived", "active"
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """One row per product; subscribers are customers with an active subscription to one of its prices."""
+
+    product: StripeProduct
+    state: str
+    default_price: str
+    kinds: str
+    prices: int
+    subscribers: int
+
+
+@dataclass(frozen=True)
+class CustomerRow:
+    """One row per customer."""
+
+    customer: StripeCustomer
+    active: int
+    subscriptions: int
+    payments: int
+    last_payment_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class PaymentRow:
+    """One row per payment, with its latest attempt and its entry in the books, if there are any."""
+
+    payment: StripePaymentIntent
+    state: str
+    charge: StripeCharge | None
+    method: str
+    entry: Transaction | None
+
+
+@dataclass(frozen=True)
+class SubscriptionRow:
+    """One row per subscription; `state` is Stripe's status, or `canceling` where the end is already set."""
+
+    subscription: StripeSubscription
+    state: str
+    plan: str
+    price: str
+    cycle: str
+    ends_at: dt.datetime | None
+
+
+def product_rows(credential: StripeCredential, products: Sequence[StripeProduct]) -> list[ProductRow]:
+    """Dress a page of products; three queries."""
+    prices = StripePrice.objects.of(credential).alive()
+    wanted = [product.default_price_stripe_id for product in products if product.default_price_stripe_id]
+    defaults = {price.stripe_id: price for price in prices.filter(stripe_id__in=wanted)}
+    counted = _by(prices.filter(product__in=products), "product", prices=Count("pk"), once=_one_time(), often=_often())
+    active = StripeSubscription.objects.of(credential).filter(ACTIVE, price__product__in=products)
+    subscribed = _by(active, "price__product", customers=Count("customer_stripe_id", distinct=True))
+    return [
+        ProductRow(
+            product,
+            product_state(product),
+            price_words(found) if (found := defaults.get(product.default_price_stripe_id)) else "",
+            _kinds(counted(product.pk, "once"), counted(product.pk, "often")),
+            counted(product.pk, "prices") or 0,
+            subscribed(product.pk, "customers") or 0,
+        )
+        for product in products
+    ]
+
+
+def product_state(product: StripeProduct) -> str:
+    return DELETED if product.is_deleted else ALIVE if product.active else ARCHIVED
+
+
+def customer_rows(credential: StripeCredential, customers: Sequence[StripeCustomer]) -> list[CustomerRow]:
+    """Dress a page of customers; two queries."""
+    subscriptions = StripeSubscription.objects.of(credential).filter(customer__in=customers)
+    subscribed = _by(subscriptions, "customer", all=Count("pk"), active=Count("pk", filter=ACTIVE))
+    payments = StripePaymentIntent.objects.of(credential).filter(customer__in=customers)
+    paid = _by(payments, "customer", all=Count("pk"), last=Max("created_at"))
+    return [
+        CustomerRow(
+            customer,
+            subscribed(customer.pk, "active") or 0,
+            subscribed(customer.pk, "all") or 0,
+            paid(customer.pk, "all") or 0,
+            paid(customer.pk, "last"),
+        )
+        for customer in customers
+    ]
+
+
+def with_payment_parts(payments: QuerySet[StripePaymentIntent]) -> QuerySet[StripePaymentIntent]:
+    """Let a query of payments bring customer and entry along, and the charges of the whole page in one query."""
+    joined = payments.select_related("customer", "stripe_transaction__transaction")
+    return joined.prefetch_related("charges")
+
+
+def payment_rows(credential: StripeCredential, payments: Sequence[StripePaymentIntent]) -> list[PaymentRow]:
+    """Dress a page of payments read by `with_payment_parts`; no query."""
+    return [payment_row(payment) for payment in payments]
+
+
+def payment_row(payment: StripePaymentIntent) -> PaymentRow:
+    charges = list(payment.charges.all())
+    latest = next((charge for charge in charges if charge.stripe_id == payment.latest_charge_stripe_id), None)
+    booked = getattr(payment, "stripe_transaction", None)
+    return PaymentRow(
+        payment,
+        payment_state(payment, charges),
+        latest,
+        method_words(latest) if latest else "",
+        booked.transaction if booked else None,
+    )
+
+
+def method_words(charge: StripeCharge) -> str:
+    """Return how was paid, as people know it: `Visa ••••4242`, `Sepa debit`."""
+    kind = (charge.card_brand or charge.method_type).replace("_", " ").capitalize()
+    return f"{kind} ••••{charge.card_last4}".strip() if charge.card_last4 else kind
+
+
+def with_subscription_parts(subscriptions: QuerySet[StripeSubscription]) -> QuerySet[StripeSubscription]:
+    return subscriptions.select_related("customer", "price__product")
+
+
+def subscription_rows(
+    credential: StripeCredential, subscriptions: Sequence[StripeSubscription]
+) -> list[SubscriptionRow]:
+    """Dress a page of subscriptions read by `with_subscription_parts`; no query."""
+    return [subscription_row(subscription) for subscription in subscriptions]
+
+
+def subscription_row(subscription: StripeSubscription) -> SubscriptionRow:
+    price, product = subscription.price, subscription.price.product if subscription.price else None
+    leaving = subscription.cancel_at_period_end or subscription.cancel_at is not None
+    period_end = subscription.current_period_end_at if subscription.cancel_at_period_end else None
+    return SubscriptionRow(
+        subscription,
+        "canceling" if leaving and subscription.is_active else subscription.status,
+        str(product or (price.product_stripe_id if price else "") or subscription.price_stripe_id),
+        price_words(price) if price else "",
+        cycle_words(price) if price else "",
+        subscription.ended_at or subscription.cancel_at or period_end,
+    )
+
+
+def _one_time() -> Count:
+    return Count("pk", filter=Q(type="one_time"))
+
+
+def _often() -> Count:
+    return Count("pk", filter=Q(type="recurring"))
+
+
+def _kinds(once: Any, often: Any) -> str:
+    if once and often:
+        return "One-time, recurring"
+    return "Recurring" if often else "One-time" if once else ""
+
+
+def _by(rows: QuerySet[Any], key: str, **figures: Any) -> Callable[[int, str], Any]:
+    """Return a look-up of figures per parent, read in one query."""
+    found: Iterable[dict[str, Any]] = rows.order_by().values(key).annotate(**{f"_{n}": f for n, f in figures.items()})
+    known = {line[key]: line for line in found}
+    return lambda pk, name: known.get(pk, {}).get(f"_{name}")

@@ -1,0 +1,174 @@
+"""What happened to one object, in sentences, newest first: read from the mirror, the books and the webhook inbox."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from financial import money
+from financial.models import (
+    PaymentNotice,
+    StripeCharge,
+    StripeCredential,
+    StripeCustomer,
+    StripePaymentIntent,
+    StripeSubscription,
+    StripeTransaction,
+    StripeWebhookEvent,
+)
+from financial.views.mirror.rows import method_words
+
+EVENTS_MAX = 20
+# Stripe: https://docs.stripe.com/declines/codes
+DECLINES = {
+    "insufficient_funds": "The account behind the card has too little money. The customer can try later, or pay otherwise.",
+    "lost_card": "The card was reported lost. Ask for another; do not tell the customer why.",
+    "stolen_card": "The card was reported stolen. Ask for another; do not tell the customer why.",
+    "fraudulent": "Stripe suspects fraud. Ask for another way to pay; do not tell the customer why.",
+    "expired_card": "The card has expired. The customer needs to give a new one.",
+    "incorrect_cvc": "The security code was wrong. The customer can type it again.",
+    "incorrect_number": "The card number was wrong. The customer can type it again.",
+    "processing_error": "The bank could not process it. Try again in a while.",
+    "do_not_honor": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
+    "generic_decline": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
+    "card_not_supported": "The card cannot be used for this kind of payment. Ask for another.",
+    "currency_not_supported": "The card does not support this currency. Ask for another.",
+    "authentication_required": "The bank wants the customer to confirm. Send the payment to the customer again.",
+    "withdrawal_count_limit_exceeded": "The card is over its limit. The customer can try later, or pay otherwise.",
+}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One sentence; `tone` and `icon` as badges have them."""
+
+    at: dt.datetime
+    text: str
+    tone: str = "muted"
+    icon: str = "dot"
+    note: str = ""
+
+
+def decline_words(code: str) -> str:
+    """Return what a decline code means and what to do next, in plain words; nothing for a code without any."""
+    return DECLINES.get(code, "")
+
+
+def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) -> list[Happening]:
+    found = [*_payment_itself(payment), *_money_back(payment), *_notices(payment), *_booked(booking)]
+    for charge in payment.charges.all():
+        found.extend(_attempt(charge))
+    ids = [payment.stripe_id, *(charge.stripe_id for charge in payment.charges.all())]
+    return _sorted([*found, *_events(payment.credential, ids)])
+
+
+def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent]) -> list[Happening]:
+    """Tell of a customer, their subscriptions and the payments at hand."""
+    found = list(_made(customer.created_at, "Customer created"))
+    for subscription in customer.subscriptions.select_related("price__product").newest()[:10]:
+        name = subscription.price.product if subscription.price else subscription.stripe_id
+        found.extend(_made(subscription.created_at, f"Subscribed to {name}", "info", "subscriptions"))
+        found.extend(_made(subscription.ended_at, f"Subscription to {name} ended", "muted", "cross"))
+    for payment in payments:
+        tone, icon, word = _outcome(payment)
+        found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon))
+    found.extend(_made(customer.deleted_at, "Deleted in Stripe", "bad", "cross"))
+    return _sorted([*found, *_events(customer.credential, [customer.stripe_id])])
+
+
+def of_subscription(subscription: StripeSubscription) -> list[Happening]:
+    found = list(_made(subscription.created_at, "Subscription created", "info", "subscriptions"))
+    found.extend(_made(subscription.trial_end_at, "Trial ends", "info", "clock"))
+    found.extend(_made(subscription.canceled_at, "Cancellation asked for", "warn", "alert"))
+    found.extend(_made(subscription.ended_at, "Subscription ended", "muted", "cross"))
+    for invoice in subscription.invoices.newest()[:10]:
+        total = f"{_money(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
+        found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}"))
+    return _sorted([*found, *_events(subscription.credential, [subscription.stripe_id])])
+
+
+def _payment_itself(payment: StripePaymentIntent) -> Iterator[Happening]:
+    yield from _made(payment.created_at, f"Payment of {_amount(payment)} created")
+    yield from _made(payment.canceled_at, "Payment canceled", "muted", "cross")
+
+
+def _attempt(charge: StripeCharge) -> Iterator[Happening]:
+    how = method_words(charge) or "The payment method"
+    amount = _money(charge.amount_minor, charge.currency)
+    if charge.status == "failed":
+        why = decline_words(charge.failure_code) or charge.failure_message
+        yield from _made(charge.created_at, f"{how} was declined for {amount}", "bad", "cross", why)
+    elif charge.status == "pending":
+        yield from _made(charge.created_at, f"{how} is being charged {amount}", "info", "clock")
+    else:
+        yield from _made(charge.created_at, f"{how} was charged {amount}", "ok", "check")
+
+
+def _money_back(payment: StripePaymentIntent) -> Iterator[Happening]:
+    for refund in payment.refunds.all():
+        amount = _money(refund.amount_minor, refund.currency)
+        if refund.status == "failed":
+            yield from _made(refund.created_at, f"Refund of {amount} failed", "bad", "cross", refund.failure_reason)
+        else:
+            yield from _made(refund.created_at, f"{amount} refunded ({refund.status})", "info", "back", refund.reason)
+    for dispute in payment.disputes.all():
+        text = f"Customer disputed {_money(dispute.amount_minor, dispute.currency)} ({_plain(dispute.reason)})"
+        yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status))
+
+
+def _notices(payment: StripePaymentIntent) -> Iterator[Happening]:
+    for notice in PaymentNotice.objects.filter(payment_intent=payment).order_by("-id")[:10]:
+        yield from _made(notice.sent_at, f"E-mail to the customer: {notice.get_kind_display().lower()}", "info", "info")
+
+
+def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
+    if booking is None:
+        return
+    entry = booking.transaction
+    about = "with an estimated fee" if entry.is_estimated or booking.settled_at else "with Stripe’s exact fee"
+    yield from _made(entry.created_at, f"Booked {about}", "ok", "check")
+    if booking.settled_at:
+        exact = f"Stripe’s exact fee of {_money(entry.fee_minor, entry.currency)} replaced the estimate"
+        yield from _made(booking.settled_at, exact, "ok", "check")
+
+
+def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
+    events = StripeWebhookEvent.objects.filter(credential=credential, object_stripe_id__in=ids).defer("body")
+    for event in events.order_by("-received_at", "-id")[:EVENTS_MAX]:
+        state = event.get_state_display().lower()
+        yield Happening(
+            event.received_at, f"Webhook {event.type} received", "muted", "webhook", f"{state}, {event.event_id}"
+        )
+
+
+def _made(
+    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = ""
+) -> Iterator[Happening]:
+    if at is not None:
+        yield Happening(at, text, tone, icon, note)
+
+
+def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
+    if payment.is_succeeded:
+        return "ok", "check", "succeeded"
+    if payment.has_failed:
+        return "bad", "cross", "failed"
+    return "muted", "dot", f"is {_plain(payment.status)}"
+
+
+def _amount(payment: StripePaymentIntent) -> str:
+    return _money(payment.amount_minor, payment.currency)
+
+
+def _money(amount_minor: int, currency: str) -> str:
+    text, code = money.display(amount_minor, currency), currency.upper()
+    return text if code in text else f"{text} {code}"
+
+
+def _plain(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _sorted(found: list[Happening]) -> list[Happening]:
+    return sorted(found, key=lambda happening: happening.at, reverse=True)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import datetime as dt
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from financial.models import (
+    StripeCredential,
+    StripeCustomer,
+    StripeDispute,
+    StripeInvoice,
+    StripePaymentIntent,
+    StripeRefund,
+    StripeWebhookEvent,
+)
+from financial.views.mirror.details import dashboard_url
+from tests.views import rows as make
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<script>alert('x')</script>"
+NAMES = ("product", "customer", "payment", "subscription")
+
+
+@pytest.fixture
+def credential() -> StripeCredential:
+    return make.credential()
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(make.staff())
+    return client
+
+
+def objects(credential: StripeCredential, **text: str) -> dict[str, Any]:
+    customer = make.customer(credential, **text)
+    product = make.product(credential, **text)
+    price = make.price(product, type="recurring", nickname=text.get("name", ""))
+    payment = make.payment(credential, customer, description=text.get("description", ""))
+    charge = make.charge(payment)
+    make.booking(payment)
+    subscription = make.subscription(price, customer)
+    StripeInvoice.objects.create(
+        credential=credential,
+        stripe_id=f"in_{payment.pk}",
+        customer=customer,
+        subscription=subscription,
+        number=text.get("name", "A-1"),
+        total_minor=2999,
+        currency="usd",
+        status="paid",
+        created_at=make.NOON,
+    )
+    StripeRefund.objects.create(
+        credential=credential,
+        stripe_id=f"re_{payment.pk}",
+        payment_intent=payment,
+        charge=charge,
+        amount_minor=500,
+        currency="usd",
+        status="succeeded",
+        reason=text.get("name", "requested_by_customer"),
+        created_at=make.NOON,
+    )
+    StripeDispute.objects.create(
+        credential=credential,
+        stripe_id=f"dp_{payment.pk}",
+        payment_intent=payment,
+        charge=charge,
+        amount_minor=2999,
+        currency="usd",
+        status="needs_response",
+        reason="fraudulent",
+        created_at=make.NOON,
+    )
+    return {"product": product, "customer": customer, "payment": payment, "subscription": subscription}
+
+
+def page(client: Client, name: str, stripe_id: str) -> str:
+    answer = client.get(reverse(f"financial:{name}", args=[stripe_id]))
+    assert answer.status_code == 200, answer.content
+    return answer.content.decode()
+
+
+def plain(text: str) -> str:
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_is_shown_with_what_belongs_to_it(name: str, credential: StripeCredential, staff: Client) -> None:
+    row = objects(credential)[name]
+    text = plain(page(staff, name, row.stripe_id))
+    assert row.stripe_id in text
+    wanted = {
+        "product": ("Novel", "$29.99 USD per month", "Ada Lovelace", "Subscribe a customer"),
+        "customer": ("ada@example.com", "Novel", "A-1", "Received in USD", "Payment of $29.99 USD succeeded"),
+        "payment": ("Visa ••••4242 was charged $29.99 USD", "$5.00 USD refunded", "Customer disputed", "≈ $1.17"),
+        "subscription": ("Novel", "per month", "A-1", "Subscription created"),
+    }[name]
+    for piece in wanted:
+        assert piece in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stripe_id", ["unknown_1", "x" * 300, "'; --", HOSTILE.replace("/", "")])
+def test_an_unknown_id_is_a_404_that_says_what_to_do(name: str, stripe_id: str, credential: Any, staff: Client) -> None:
+    answer = staff.get(reverse(f"financial:{name}", args=[stripe_id]))
+    assert answer.status_code == 404
+    text = plain(answer.content.decode())
+    assert f"No such {name} in the mirror" in text
+    assert "synced" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_id_of_another_credential_is_answered_like_an_unknown_one(
+    name: str, credential: StripeCredential, staff: Client
+) -> None:
+    foreign = objects(make.credential("Other", is_active=False))[name]
+    answers = [staff.get(reverse(f"financial:{name}", args=[i])) for i in (foreign.stripe_id, "unknown_1")]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert plain(answers[0].content.decode()) == plain(answers[1].content.decode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_from_stripe_is_escaped(name: str, credential: StripeCredential, staff: Client) -> None:
+    row = objects(credential, name=HOSTILE, description=HOSTILE)[name]
+    type(row).objects.update(payload={"name": HOSTILE})
+    assert "<script>alert" not in page(staff, name, row.stripe_id)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_payload_is_shown_without_its_private_part(name: str, credential: StripeCredential, staff: Client) -> None:
+    row = objects(credential)[name]
+    row.payload, row.private = {"object": "shown_here"}, {"client_secret": "never_shown_here"}
+    row.save()
+    text = page(staff, name, row.stripe_id)
+    assert "shown_here" in text
+    assert "never_shown" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_number_of_queries_does_not_grow_with_what_belongs_to_it(
+    name: str, credential: StripeCredential, staff: Client, connection_queries: Any
+) -> None:
+    made = objects(credential)
+    row = made[name]
+    page(staff, name, row.stripe_id)
+    few = connection_queries(lambda: page(staff, name, row.stripe_id))
+    price = make.price(made["product"], type="recurring")
+    for _ in range(15):
+        make.charge(made["payment"], status="failed")
+        payment = make.payment(credential, made["customer"])
+        make.charge(payment)
+        make.booking(payment)
+        make.subscription(price, made["customer"])
+        make.price(made["product"])
+    assert connection_queries(lambda: page(staff, name, row.stripe_id)) == few < 40
+
+
+def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(
+        credential,
+        status="requires_payment_method",
+        error_code="card_declined",
+        error_decline_code="insufficient_funds",
+        error_message="Your card has insufficient funds.",
+    )
+    make.charge(payment, status="failed", failure_code="insufficient_funds", card_last4="9995")
+    text = plain(page(staff, "payment", payment.stripe_id))
+    assert "Your card has insufficient funds." in text
+    assert "too little money" in text
+    assert "Visa ••••9995 was declined for $29.99 USD" in text
+
+
+def test_the_exact_fee_is_shown_against_its_estimate(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential)
+    make.charge(payment)
+    booking = make.booking(payment, 150, settled=True)
+    text = plain(page(staff, "payment", payment.stripe_id))
+    assert "+$0.33 USD against the estimate" in text
+    assert booking.balance_transaction.stripe_id in text
+    assert "≈" not in text
+
+
+def test_the_timeline_is_newest_first_and_names_the_webhooks(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential)
+    make.charge(payment, created_at=make.NOON + dt.timedelta(minutes=1))
+    StripeWebhookEvent.objects.create(
+        credential=credential,
+        event_id="evt_1",
+        type="payment_intent.succeeded",
+        object_stripe_id=payment.stripe_id,
+        body=b"{}",
+        received_at=make.NOON + dt.timedelta(minutes=2),
+        state="done",
+    )
+    text = plain(page(staff, "payment", payment.stripe_id))
+    order = [text.index(part) for part in ("Webhook payment_intent.succeeded", "was charged", "Payment of $29.99")]
+    assert order == sorted(order)
+
+
+def test_only_ids_that_look_like_stripes_become_links() -> None:
+    credential = StripeCredential(name="x")
+    row = StripeCustomer(credential=credential, stripe_id="cus_1")
+    assert dashboard_url("customers", row) == "https://dashboard.stripe.com/test/customers/cus_1"
+    row.livemode = True
+    assert dashboard_url("customers", row) == "https://dashboard.stripe.com/customers/cus_1"
+    for bad in ("cus_1/../x", "javascript:x", "cus_1\n", "", "cus 1"):
+        assert dashboard_url("customers", StripeCustomer(credential=credential, stripe_id=bad)) == ""
+    credential.is_sample = True
+    assert dashboard_url("customers", row) == ""
+
+
+def test_a_deleted_customer_is_marked_and_offers_no_payment(credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential, deleted_at=make.NOON)
+    text = page(staff, "customer", customer.stripe_id)
+    assert "Deleted in Stripe on" in text
+    assert reverse("financial:payment-new") not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detail_needs_its_permission(name: str, credential: StripeCredential, client: Client) -> None:
+    client.force_login(make.staff("view_syncrun"))
+    row = objects(credential)[name]
+    assert client.get(reverse(f"financial:{name}", args=[row.stripe_id])).status_code == 403
+
+
+def test_a_payment_without_anything_beside_it_is_shown(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential, status="a_new_word", currency="zzz", created_at=None)
+    StripePaymentIntent.objects.filter(pk=payment.pk).update(customer_stripe_id="cus_unknown")
+    text = plain(page(staff, "payment", payment.stripe_id))
+    assert "A new word" in text
+    assert "cus_unknown" in text

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from financial.models import StripeCredential, SyncRun
+from financial.views.mirror import export
+from tests.views import rows as make
+
+pytestmark = pytest.mark.django_db
+
+LISTS = ("products", "customers", "payments", "subscriptions")
+HOSTILE = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def credential() -> StripeCredential:
+    return make.credential()
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(make.staff())
+    return client
+
+
+def fill(credential: StripeCredential, count: int) -> None:
+    """`count` rows for each list, every one with all that can belong to it."""
+    for number in range(count):
+        product = make.product(credential, name=f"Book {number:03}")
+        price = make.price(product, type="recurring")
+        make.price(product)
+        product.default_price_stripe_id = price.stripe_id
+        product.save()
+        customer = make.customer(credential, name=f"Reader {number:03}", email=f"r{number:03}@example.com")
+        payment = make.payment(credential, customer, amount_minor=1000 + number)
+        make.charge(payment, status="failed")
+        make.charge(payment, amount_refunded_minor=5)
+        make.booking(payment, settled=bool(number % 2))
+        make.subscription(price, customer, quantity=2)
+
+
+def page(client: Client, name: str, query: str = "", **options: Any) -> str:
+    answer = client.get(f"{reverse(f'financial:{name}')}?{query}", **options)
+    assert answer.status_code == 200, answer.content
+    return answer.content.decode()
+
+
+def links(text: str, word: str) -> list[str]:
+    """The ids of the details linked from the table, in the order of the rows."""
+    return re.findall(rf'main-link[^"]*" href="/studio/financial/stripe/{word}/([^/"]+)/"', text)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_number_of_queries_is_the_same_for_few_and_many_rows(
+    name: str, credential: StripeCredential, staff: Client, connection_queries: Any, settings: Any
+) -> None:
+    fill(credential, 22)
+    page(staff, name)
+    full, partly = [], []
+    for size in (2, 20):
+        settings.FINANCIAL_PAGE_SIZE = size
+        full.append(connection_queries(lambda: page(staff, name)))
+    settings.FINANCIAL_PAGE_SIZE = 200
+    for more in (0, 40):
+        fill(credential, more)
+        partly.append(connection_queries(lambda: page(staff, name)))
+    assert full[0] == full[1] < 25
+    assert partly[0] == partly[1] < 25
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_lead_forth_and_back_through_every_row(
+    name: str, credential: StripeCredential, staff: Client, settings: Any
+) -> None:
+    settings.FINANCIAL_PAGE_SIZE = 2
+    fill(credential, 5)
+    seen, texts, query = [], [], "sort=-date"
+    while True:
+        texts.append(page(staff, name, query))
+        seen += links(texts[-1], name)
+        found = re.search(r'rel="next" href="\?([^"]+)"', texts[-1])
+        if not found:
+            break
+        query = found.group(1).replace("&amp;", "&")
+    assert len(seen) == len(set(seen)) == 5
+    back = re.search(r'rel="prev" href="\?([^"]+)"', texts[-1])
+    assert back
+    assert links(page(staff, name, back.group(1).replace("&amp;", "&")), name) == seen[2:4]
+
+
+def test_a_heading_sorts_both_ways_and_says_so(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 3)
+    falling = page(staff, "payments", "sort=-amount")
+    rising = page(staff, "payments", "sort=amount")
+    assert links(falling, "payments") == links(rising, "payments")[::-1]
+    assert 'aria-sort="descending"' in falling
+    assert 'href="?sort=amount"' in falling
+    assert 'href="?sort=-amount"' in rising
+    by_name = page(staff, "customers", "sort=name")
+    assert by_name.index("Reader 000") < by_name.index("Reader 002")
+
+
+def test_an_unknown_order_is_the_newest_first(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 2)
+    assert links(page(staff, "payments", "sort=secret"), "payments") == links(page(staff, "payments"), "payments")
+
+
+def test_a_forged_page_link_shows_the_first_page_and_says_so(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 1)
+    text = page(staff, "payments", "after=forged")
+    assert "not valid any more" in text
+    assert len(links(text, "payments")) == 1
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_invalid_filter_shows_an_error_and_no_rows(name: str, credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 1)
+    text = page(staff, name, "status=typo&date_from=x")
+    assert "a filter is not valid" in text
+    assert links(text, name) == []
+    answer = staff.get(f"{reverse(f'financial:{name}')}?status=typo&format=csv")
+    assert (answer.status_code, b"Nothing was exported" in answer.content) == (400, True)
+
+
+def test_filters_in_force_are_chips_and_all_can_be_cleared(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 2)
+    text = page(staff, "payments", "q=r001&status=partly_refunded&sort=amount")
+    assert len(links(text, "payments")) == 1
+    assert 'href="?status=partly_refunded&amp;sort=amount" title="Drop this filter"' in text
+    assert 'href="/studio/financial/stripe/payments/">Clear all' in text
+    assert '<a href="?q=r001&amp;sort=amount&amp;status=partly_refunded" aria-current="page">Partly refunded' in text
+    assert "Nothing matches" in page(staff, "payments", "q=nobody")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_empty_list_says_what_to_do_next(name: str, credential: StripeCredential, staff: Client) -> None:
+    text = page(staff, name)
+    assert f"No {name} yet" in text
+    assert f"/{name}/new/" in text
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_without_a_credential_the_page_says_how_to_get_one(name: str, staff: Client) -> None:
+    answer = staff.get(reverse(f"financial:{name}"))
+    assert "No active Stripe credential found" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_rows_of_another_credential_are_not_shown(name: str, credential: StripeCredential, staff: Client) -> None:
+    fill(make.credential("Other", is_active=False), 1)
+    assert links(page(staff, name), name) == []
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_text_from_stripe_is_escaped(name: str, credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential, name=HOSTILE, email=HOSTILE, description=HOSTILE)
+    product = make.product(credential, name=HOSTILE)
+    price = make.price(product, type="recurring", nickname=HOSTILE, currency="x<b>")
+    payment = make.payment(credential, customer, status=HOSTILE[:40], currency="x<b>")
+    make.charge(payment, card_brand=HOSTILE[:40], card_last4="<b>")
+    make.subscription(price, customer, status=HOSTILE[:40])
+    text = page(staff, name) + page(staff, name, f"q={HOSTILE}") + page(staff, name, f"status={HOSTILE}")
+    assert "<script>alert" not in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_htmx_gets_the_table_without_the_shell(name: str, credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 1)
+    part = page(staff, name, headers={"HX-Request": "true"})
+    assert "<html" not in part
+    assert 'hx-swap-oob="true"' in part
+    assert len(links(part, name)) == 1
+    whole = page(staff, name, headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+    assert "<html" in whole
+
+
+def test_a_payment_shows_method_fee_and_net_and_marks_an_estimate(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential, make.customer(credential))
+    make.charge(payment)
+    make.booking(payment, 117)
+    text = page(staff, "payments")
+    for piece in ("Visa ••••4242", "$1.17", "$28.82", "≈", "Succeeded", "ada@example.com"):
+        assert piece in text
+
+
+def test_sums_are_given_per_currency_and_never_added(credential: StripeCredential, staff: Client) -> None:
+    for amount, currency in ((1000, "usd"), (500, "usd"), (500, "jpy")):
+        make.payment(credential, amount_minor=amount, currency=currency)
+    make.payment(credential, amount_minor=700, currency="usd", status="canceled")
+    text = re.sub(r"<[^>]+>|\s+", " ", page(staff, "payments"))
+    text = re.sub(r"\s+", " ", text)
+    assert "USD, 3 payments $22.00 USD of it received $15.00 USD" in text
+    assert "JPY, 1 payment ¥500 JPY of it received ¥500 JPY" in text
+
+
+def test_a_deleted_customer_is_kept_and_marked(credential: StripeCredential, staff: Client) -> None:
+    make.customer(credential, deleted_at=make.NOON)
+    assert "Deleted in Stripe</span>" in page(staff, "customers")
+
+
+def exported(client: Client, name: str, query: str = "") -> list[dict[str, str]]:
+    answer = client.get(f"{reverse(f'financial:{name}')}?format=csv&{query}")
+    assert answer.status_code == 200
+    assert f'filename="{name}-test-' in answer["Content-Disposition"]
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_csv_holds_the_rows_on_screen_in_their_order(
+    name: str, credential: StripeCredential, staff: Client, settings: Any
+) -> None:
+    settings.FINANCIAL_PAGE_SIZE = 100
+    fill(credential, 4)
+    query = "date_from=2026-05-04&sort=date"
+    assert [line["id"] for line in exported(staff, name, query)] == links(page(staff, name, query), name)
+
+
+def test_the_csv_gives_amounts_in_minor_and_major_units(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(
+        credential, amount_minor=5120, currency="kwd", created_at=dt.datetime(2026, 5, 4, tzinfo=dt.UTC)
+    )
+    make.booking(payment, 120)
+    line = exported(staff, "payments")[0]
+    wanted = ("created_at (UTC)", "amount_minor", "amount", "currency", "fee", "net_minor", "fee is", "mode")
+    assert [line[key] for key in wanted] == [
+        "2026-05-04T00:00:00+00:00", "5120", "5.120", "kwd", "0.120", "5000", "estimated", "test"
+    ]  # fmt: skip
+
+
+@given(st.text(min_size=1, max_size=30), st.sampled_from("=+-@\t\r\0"))
+def test_no_text_becomes_a_formula(text: str, start: str) -> None:
+    for hostile in (start + text, f"  {start}{text}"):
+        cell = export.cell(hostile)
+        assert not cell.lstrip(" ").startswith(export.FORMULA_STARTS)
+        assert text.replace("\0", "") in cell
+
+
+def test_a_negative_amount_stays_a_number() -> None:
+    assert export.amounts(-1050, "usd")[0] == export.cell(-1050) == -1050
+    assert export.amounts(5, "zzz") == (5, "")
+
+
+def test_a_formula_in_a_name_is_neutralised_in_the_file(credential: StripeCredential, staff: Client) -> None:
+    make.customer(credential, name='=HYPERLINK("http://x")', email="@sum")
+    line = exported(staff, "customers")[0]
+    assert (line["name"], line["email"]) == ('\'=HYPERLINK("http://x")', "'@sum")
+
+
+def test_the_export_needs_a_fixed_number_of_queries_a_page(
+    credential: StripeCredential, staff: Client, connection_queries: Any
+) -> None:
+    fill(credential, 3)
+    few = connection_queries(lambda: exported(staff, "payments"))
+    fill(credential, 20)
+    assert connection_queries(lambda: exported(staff, "payments")) == few
+
+
+def test_sync_products_asks_for_a_sync_of_products_and_prices(credential: StripeCredential, client: Client) -> None:
+    user = make.staff("view_stripeproduct", "run_sync", "view_syncrun", username="grace")
+    client.force_login(user)
+    assert "Sync Products" in page(client, "products")
+    answer = client.post(reverse("financial:products"))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(reverse("financial:sync"))
+    run = SyncRun.objects.get()
+    assert (run.requested_by, run.resources, run.credential) == ("grace", ["product", "price"], credential)
+
+
+def test_sync_products_needs_its_permission(credential: StripeCredential, client: Client) -> None:
+    client.force_login(make.staff("view_stripeproduct", "manage_stripe"))
+    assert "Sync Products" not in page(client, "products")
+    assert client.post(reverse("financial:products")).status_code == 403
+    assert not SyncRun.objects.exists()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_needs_its_permission(name: str, credential: StripeCredential, client: Client) -> None:
+    client.force_login(make.staff("view_syncrun"))
+    assert client.get(reverse(f"financial:{name}")).status_code == 403
