@@ -1,0 +1,1 @@
+"""The sandbox over HTTP: a thin ASGI app, webhook sending, a control page."""

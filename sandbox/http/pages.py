@@ -1,0 +1,3 @@
+"""placeholder"""
+from .control import Answer
+def answer(service, method, parts, query, body): return Answer(b"soon", type="text/plain")

@@ -1,0 +1,1 @@
+"""Believable accounts: a small publisher's eighteen months, and what happens live."""
