@@ -34,7 +34,8 @@ def _keys() -> list[CheckMessage]:
 def _stripe() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     key, base = conf.get("STRIPE_SECRET_KEY"), conf.get("STRIPE_BASE_URL")
-    if key and livemode_of(key) and urlsplit(base).hostname != "api.stripe.com":
+    address = urlsplit(base)
+    if key and livemode_of(key) and (address.scheme, address.hostname) != ("https", "api.stripe.com"):
         found.append(Error(f"A live key would be sent to {base}.", hint="Unset the base URL.", id="financial.E002"))
     if key and livemode_of(key) and settings.DEBUG:
         found.append(Warning("A live key is used with DEBUG on.", hint="Turn DEBUG off.", id="financial.W002"))

@@ -1,4 +1,5 @@
-"""A Stripe that only reads: objects put in by a test, lists with paging, and faults on demand. On loopback, in a thread."""
+"""A small Stripe on loopback, in a thread: objects put in by a test, lists with paging, writes answered as the test says,
+and faults on demand."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 Payload = dict[str, Any]
 Fault = Callable[[BaseHTTPRequestHandler], None]
@@ -28,6 +31,15 @@ COLLECTIONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One POST as it arrived; `parameters` are flat, as Stripe's form encoding spells them (`items[0][price]`)."""
+
+    path: str
+    headers: dict[str, str]
+    parameters: dict[str, str]
+
+
 class StripeStub:
     """`put` objects, then read `requests` for what was asked. A queued fault answers instead of the next request whose
     path starts with the fault's prefix."""
@@ -36,8 +48,11 @@ class StripeStub:
         self.objects: dict[str, Payload] = {}
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.writes: list[Write] = []
+        self.on_write: Callable[[Write], tuple[int, Any]] = lambda write: (200, self._created(write))
         self.faults: deque[tuple[str, Fault]] = deque()
         self.before: Callable[[str], None] = lambda path: None
+        self._made: dict[str, Payload] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -74,6 +89,16 @@ class StripeStub:
         if found is None:
             return 404, error_body("resource_missing", f"No such object: '{stripe_id}'", param="id")
         return 200, found
+
+    def _created(self, write: Write) -> Payload:
+        """Answer a write with an object of that collection, and keep it; the same idempotency key gives it again."""
+        key = write.headers.get("Idempotency-Key", "")
+        if key not in self._made:
+            kind = next((kind for kind, base in COLLECTIONS.items() if write.path == base), "object")
+            made = {"id": f"{kind}_made_{len(self._made) + 1}", "object": kind, "created": 1_775_001_600}
+            self._made[key] = {**made, "livemode": False, **write.parameters}
+            self.put(self._made[key])
+        return self._made[key]
 
     def _list(self, kind: str, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         items = [item for item in reversed(self.objects.values()) if item["object"] == kind and not item.get("deleted")]
@@ -145,13 +170,23 @@ def _handler(stub: StripeStub) -> type[BaseHTTPRequestHandler]:
             code, body = stub.answer(parts.path, parse_qs(parts.query))
             _send(self, code, json.dumps(body).encode(), {})
 
+        def do_POST(self) -> None:
+            form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            write = Write(self.path, dict(self.headers.items()), dict(parse_qsl(form)))
+            stub.writes.append(write)
+            stub.before(self.path)
+            fault = stub.due_fault(self.path)
+            if fault:
+                fault(self)
+                return
+            code, body = stub.on_write(write)
+            _send(self, code, json.dumps(body).encode(), {})
+
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
 
         def handle(self) -> None:
-            try:
+            with suppress(OSError, ValueError):  # the client went away, or a fault closed the connection
                 super().handle()
-            except (ConnectionError, OSError, ValueError):
-                pass  # the client went away, or a fault closed the connection
 
     return Handler

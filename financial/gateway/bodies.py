@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Body = dict[str, Any]
+MARK = "financial_request"  # our metadata key: by it we find again what we created but never heard of
 
 
 def _filled(**values: Any) -> Body:
@@ -76,3 +77,13 @@ def subscription(
         trial_period_days=trial_days or None,
         metadata=dict(metadata or {}),
     )
+
+
+def marked(body: Mapping[str, Any], idempotency_key: str) -> Body:
+    """Return the body with the request's key in the metadata of what it creates."""
+    return {**body, "metadata": {**body.get("metadata", {}), MARK: idempotency_key}}
+
+
+def mark_of(payload: Mapping[str, Any]) -> str:
+    """Return the key of the request that created an object, empty where it was not ours."""
+    return str((payload.get("metadata") or {}).get(MARK) or "")

@@ -9,6 +9,7 @@ Knows nothing of models, the mirror or the books.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -79,7 +80,8 @@ class StripeGateway:
         attempts: int = 6,
         backoff_seconds: float = 0.5,
     ) -> None:
-        if "_live_" in secret_key and urlsplit(base_url).hostname != STRIPE_HOST:
+        address = urlsplit(base_url)
+        if "_live_" in secret_key and (address.scheme, address.hostname) != ("https", STRIPE_HOST):
             raise CredentialRefused("A live key is only ever sent to Stripe itself; unset FINANCIAL_STRIPE_BASE_URL.")
         self._key = secret_key
         self._base = base_url.rstrip("/")
@@ -145,6 +147,8 @@ class StripeGateway:
         items = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) and item.get("id") for item in items):
             raise UnreadableAnswer(f"{path} did not answer with a list.")
+        if answer.get("has_more") and not items:  # taken for the end, it would hide everything that follows
+            raise UnreadableAnswer(f"{path} announced more, but gave nothing to go on from.")
         return Page(items, str(items[-1]["id"]) if items and answer.get("has_more") else "")
 
     def _retried(self, ask: Callable[[], _Answer]) -> _Answer:
@@ -176,11 +180,23 @@ class StripeGateway:
                 timeout=urllib3.Timeout(connect=self._timeouts[0], read=self._timeouts[1]),
                 redirect=False,
             )
-        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
-            raise UnreadableAnswer("The connection was lost in the middle of an answer.") from error
+        # `from None`: the frames of the library hold the key, and error reports show what frames hold.
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError):
+            raise UnreadableAnswer("The connection was lost before the whole answer had come.") from None
         except urllib3.exceptions.HTTPError as error:
-            raise StripeUnavailable(f"Stripe could not be reached ({type(error).__name__}).") from error
-        return _parsed(answer)
+            raise StripeUnavailable(f"Stripe could not be reached ({type(error).__name__}).") from None
+        return self._parsed(answer)
+
+    def _parsed(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        try:
+            body = orjson.loads(answer.data)
+        except orjson.JSONDecodeError as error:
+            if answer.status == 200:
+                raise UnreadableAnswer("The answer is not JSON.") from error
+            body = None
+        if answer.status != 200:
+            raise error_from(answer.status, body, answer.headers, hide=self._key)
+        return body
 
     # Writing
 
@@ -205,12 +221,14 @@ class StripeGateway:
 
         try:
             done = call(*arguments)
-        except stripe.APIConnectionError as error:
-            raise OutcomeUnknown("Stripe could not be reached; whether it did it is unknown.") from error
+        except stripe.APIConnectionError:  # `from None`: as in `_read`
+            raise OutcomeUnknown("Stripe could not be reached; whether it did it is unknown.") from None
         except stripe.StripeError as error:
-            raise _final(error_from(error.http_status or 500, error.json_body, error.headers or {})) from error
-        payload = orjson.loads(done.last_response.body)
-        if not isinstance(payload, dict):
+            refusal = error_from(error.http_status or 500, error.json_body, error.headers or {}, hide=self._key)
+            raise _final(refusal) from None
+        answer = getattr(done, "last_response", None)  # a list or null has none
+        payload = _object(answer.body) if answer else None
+        if payload is None or not payload.get("id"):
             raise OutcomeUnknown("Stripe's answer could not be read.")
         return payload
 
@@ -218,6 +236,7 @@ class StripeGateway:
     def _sdk(self) -> stripe.StripeClient:
         import stripe  # takes a second to import: only those who write pay for it
 
+        logging.getLogger("stripe").addFilter(_is_trouble)
         return stripe.StripeClient(
             self._key,
             stripe_version=API_VERSION,
@@ -227,25 +246,26 @@ class StripeGateway:
         )
 
 
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """Below a warning the SDK logs requests and answers in full: personal data and client secrets."""
+    return record.levelno >= logging.WARNING
+
+
 def _final(error: GatewayError) -> GatewayError:
-    if isinstance(error, StripeUnavailable):
+    if isinstance(error, StripeUnavailable | UnreadableAnswer):
         return OutcomeUnknown(error.message, code=error.code, status=error.status, request_id=error.request_id)
     return error
+
+
+def _object(body: str) -> Payload | None:
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return payload if isinstance(payload, dict) else None
 
 
 def _is_retryable(error: Exception) -> bool:
     if isinstance(error, OutcomeUnknown):  # the SDK has tried again already
         return False
     return isinstance(error, GatewayError) and error.retryable
-
-
-def _parsed(answer: urllib3.BaseHTTPResponse) -> Any:
-    try:
-        body = orjson.loads(answer.data)
-    except orjson.JSONDecodeError as error:
-        if answer.status == 200:
-            raise UnreadableAnswer("The answer is not JSON.") from error
-        body = None
-    if answer.status != 200:
-        raise error_from(answer.status, body, answer.headers)
-    return body

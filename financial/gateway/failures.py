@@ -15,6 +15,7 @@ from financial.errors import (
     RequestRefused,
     ResourceMissing,
     StripeUnavailable,
+    UnreadableAnswer,
 )
 
 _BY_STATUS: dict[int, type[GatewayError]] = {
@@ -27,11 +28,12 @@ _BY_STATUS: dict[int, type[GatewayError]] = {
 }
 
 
-def error_from(status: int, body: Any, headers: Mapping[str, str]) -> GatewayError:
+def error_from(status: int, body: Any, headers: Mapping[str, str], *, hide: str = "") -> GatewayError:
     """Return the error that an answer of Stripe stands for.
 
     `body` is the parsed JSON, whatever it is: a body without Stripe's `error` object still gives an error. Only Stripe's
-    own sentence and codes are taken over, never the parameters that were sent.
+    own sentence and codes are taken over, never the parameters that were sent. `hide` is our key: whoever answered may have
+    repeated it, and then only its last four characters stay.
 
     Stripe: https://docs.stripe.com/api/errors
     """
@@ -45,6 +47,7 @@ def error_from(status: int, body: Any, headers: Mapping[str, str]) -> GatewayErr
         "request_id": headers.get("Request-Id") or headers.get("request-id") or "",
     }
     message = str(said.get("message") or f"Stripe answered with status {status} and no explanation.")
+    message = message.replace(hide, f"…{hide[-4:]}") if hide else message
     kind = _kind(status, str(said.get("type") or ""), code)
     if kind is CardDeclined:
         intent = said.get("payment_intent")
@@ -60,4 +63,6 @@ def _kind(status: int, error_type: str, code: str) -> type[GatewayError]:
         return IdempotencyConflict
     if status >= 500:
         return StripeUnavailable
+    if status < 400:  # a redirect, or a 200 that the SDK could not read: not Stripe's own voice
+        return UnreadableAnswer
     return _BY_STATUS.get(status, RequestRefused)
