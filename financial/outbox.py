@@ -11,12 +11,14 @@ import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.db import transaction
 
 from financial.errors import CardDeclined, GatewayError, IdempotencyConflict, OutcomeUnknown
+from financial.gateway import bodies
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME, Resource
 from financial.models import MirrorRow, StripeCredential, StripeRequest
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("financial.stripe_services.outbox")
 State = StripeRequest.State
 IN_FLIGHT = timedelta(seconds=90)
+CLOCKS_DIFFER = timedelta(minutes=10)
+LOOK_BACK = 1000  # objects of the kind created since
 
 
 def create(
@@ -52,7 +56,7 @@ def create(
         raise IdempotencyConflict("The same form was sent a moment ago and is still being worked on.")
     seen = store.draw()
     try:
-        payload = gateway.create(resource.service, body, idempotency_key=request.idempotency_key)
+        payload = (None if is_new else _find(request, resource, gateway)) or _send(request, resource, body, gateway)
     except GatewayError as error:
         _close(request, State.UNKNOWN if isinstance(error, OutcomeUnknown) else State.REFUSED, error=error)
         if isinstance(error, CardDeclined) and error.payment_intent_id:
@@ -63,6 +67,32 @@ def create(
         _close(request, State.DONE, object_stripe_id=str(payload["id"]))
     logger.info("%s created=%s", resource.name, payload["id"])
     return row or _row(credential, resource, str(payload["id"]), gateway)
+
+
+def _send(
+    request: StripeRequest, resource: Resource, body: Mapping[str, Any], gateway: StripeGateway
+) -> dict[str, Any]:
+    """Send it; after an unknown outcome look whether it was done, for Stripe repeats a 500 to the same key for a day."""
+    key = request.idempotency_key
+    try:
+        return gateway.create(resource.service, bodies.marked(body, key), idempotency_key=key)
+    except OutcomeUnknown:
+        found = _find(request, resource, gateway)
+        if found is None:
+            raise
+        return found
+
+
+def _find(request: StripeRequest, resource: Resource, gateway: StripeGateway) -> dict[str, Any] | None:
+    """Return what an earlier attempt created, by the mark it left in the metadata; None where there is no such thing."""
+    since = int((request.created_at - CLOCKS_DIFFER).timestamp())
+    try:
+        recent = gateway.iterate(resource.path, {"created[gte]": since, **resource.list_params})
+        return next(
+            (item for item in islice(recent, LOOK_BACK) if bodies.mark_of(item) == request.idempotency_key), None
+        )
+    except GatewayError:
+        return None  # unknown it stays
 
 
 def fetch_and_save(

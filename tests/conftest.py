@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
+from sandbox.http.server import Server, running
 from tests.stripe_stub import StripeStub
 
 TEST_KEY = "sk_test_obviously_fake_0000000000"
@@ -69,3 +70,11 @@ def connection_queries() -> Any:
         )
 
     return count
+
+
+@pytest.fixture
+def sandbox(settings: Any) -> Iterator[Server]:
+    """A stateful Stripe on loopback; its clock stands still and webhooks go out on `deliver()`."""
+    with running(background=False) as server:
+        settings.FINANCIAL_STRIPE_BASE_URL = server.url
+        yield server
