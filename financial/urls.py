@@ -27,5 +27,6 @@ urlpatterns = [
     path("stripe/sync/", sync.SyncPage.as_view(), name="sync"),
     path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),
     path("stripe/webhook/", webhook.receive, name="webhook"),
+    path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
     path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),
 ]

@@ -85,6 +85,13 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @register.filter
+def resource_words(name: str) -> str:
+    """A resource's name as people say it: `payment_intent` → `Payments`, `balance_transaction` → `Balance transactions`."""
+    words = {"payment_intent": "payment"}.get(name, name).replace("_", " ").capitalize()
+    return words if words.endswith("s") else f"{words}s"
+
+
+@register.filter
 def duration(row: Any) -> str:
     """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
     if not row.started_at:

@@ -1,0 +1,57 @@
+"""The charts' arithmetic and markup; no database."""
+
+from __future__ import annotations
+
+import pytest
+
+from financial.charts import Series, area, axis_text, step_minor
+
+
+@pytest.mark.parametrize(
+    ("most", "step"), [(0, 1), (3, 1), (4, 1), (7, 2), (45_000, 15_000), (100_000, 25_000), (160_001, 50_000)]
+)
+def test_four_steps_hold_the_highest_value(most, step):
+    assert step_minor(most) == step
+    assert step * 4 >= most
+
+
+def test_steps_of_huge_amounts_still_hold_them():
+    assert step_minor(999_999_999_999) * 4 >= 999_999_999_999
+
+
+def test_axis_leaves_out_decimals_that_are_all_zero():
+    assert axis_text(250_000, "usd") == "$2,500"
+    assert axis_text(250, "usd") == "$2.50"
+    assert axis_text(1000, "jpy") == "¥1,000"
+
+
+def test_sentence_says_the_total_the_best_bucket_and_the_time_before():
+    series = Series("Gross payments per day", "usd", ["1 Oct", "2 Oct"], [100, 300], [50, 0])
+
+    assert series.sentence == (
+        "Gross payments per day, 1 Oct to 2 Oct: $4.00 USD in all, most in 2 Oct with $3.00 USD; "
+        "$0.50 USD in the time before."
+    )
+
+
+def test_nothing_moved_is_said_so():
+    assert Series("Volume", "eur", ["1 Oct", "2 Oct"], [0, 0]).sentence == "Volume, 1 Oct to 2 Oct: nothing."
+
+
+def test_chart_has_no_inline_style_or_script_and_a_label():
+    drawn = area(Series("Volume", "usd", ["a", "b", "c"], [1, 5, 2], [0, 1, 9]))
+
+    assert "style" not in drawn and "<script" not in drawn
+    assert 'role="img"' in drawn and 'aria-label="Volume, a to c:' in drawn
+
+
+def test_labels_are_escaped():
+    drawn = area(Series("<script>alert(1)</script>", "usd", ["<b>", "<i>"], [1, 2]))
+
+    assert "<script>" not in drawn and "<b>" not in drawn
+
+
+def test_a_single_day_draws_a_level_line():
+    drawn = area(Series("Volume", "usd", ["today"], [500]))
+
+    assert 'class="now" d="M0.0 ' in drawn and "L100 " in drawn

@@ -1,0 +1,305 @@
+"""Figures per currency and local day, counts, and that a kept answer ends with the next write."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.cache import cache
+
+from financial import reports
+from financial.models import MirrorClock, StripeWebhookEvent, SyncRun
+from financial.reports.periods import buckets, fitting_group, period_of
+from tests.views import factory
+
+TODAY = dt.date(2026, 10, 15)
+MONTH = period_of("30d", TODAY)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache():
+    cache.clear()
+
+
+def at(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+# Periods
+
+
+def test_thirty_days_end_with_today_and_compare_with_the_thirty_before():
+    assert (MONTH.start, MONTH.last) == (dt.date(2026, 9, 16), TODAY)
+    assert (MONTH.before().start, MONTH.before().end) == (dt.date(2026, 8, 17), MONTH.start)
+
+
+def test_twelve_months_ending_on_a_leap_day_begin_a_year_before():
+    period = period_of("12m", dt.date(2028, 2, 28))
+
+    assert period.start == dt.date(2027, 2, 28)
+
+
+def test_an_unknown_period_means_thirty_days():
+    assert period_of("'; drop table", TODAY).key == "30d"
+
+
+def test_a_local_day_of_23_hours_is_bounded_by_its_zone():
+    period = reports.Period("x", "x", dt.date(2026, 3, 8), dt.date(2026, 3, 9))
+
+    start, end = period.bounds(ZoneInfo("America/New_York"))
+
+    assert (start, end) == (at("2026-03-08T05:00"), at("2026-03-09T04:00"))
+
+
+def test_outer_weeks_and_months_are_cut_to_the_period():
+    weeks = list(buckets(dt.date(2026, 9, 16), dt.date(2026, 9, 30), reports.Group.WEEK))
+    months = list(buckets(dt.date(2026, 9, 16), dt.date(2026, 11, 1), reports.Group.MONTH))
+
+    assert [start.day for start, _ in weeks] == [16, 21, 28]
+    assert weeks[-1][1] == dt.date(2026, 9, 30)
+    assert months == [(dt.date(2026, 9, 16), dt.date(2026, 10, 1)), (dt.date(2026, 10, 1), dt.date(2026, 11, 1))]
+
+
+def test_years_of_days_become_weeks_so_that_a_report_stays_readable():
+    assert fitting_group(dt.date(2020, 1, 1), dt.date(2026, 1, 1), reports.Group.DAY) is reports.Group.WEEK
+
+
+# Comparison
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "more_is_good", "percent", "is_good"),
+    [
+        (150, 100, True, Decimal("50.0"), True),
+        (150, 100, False, Decimal("50.0"), False),
+        (50, 100, True, Decimal("-50.0"), False),
+        (100, 100, True, Decimal("0.0"), None),
+        (100, 0, True, None, None),
+        (100, -5, True, None, None),
+    ],
+)
+def test_delta_knows_whether_more_is_good(now, before, more_is_good, percent, is_good):
+    found = reports.delta(now, before, more_is_good=more_is_good)
+
+    assert (found.percent, found.is_good) == (percent, is_good)
+
+
+# Books
+
+
+@pytest.mark.django_db
+def test_currencies_are_kept_apart_and_rows_sum_to_the_card():
+    shop = factory.credential()
+    for currency, amount in (("usd", 1000), ("usd", 2500), ("eur", 700), ("jpy", 5000)):
+        factory.booked(shop, currency=currency, amount_minor=amount)
+    factory.refund(shop, amount_minor=300)
+
+    books = reports.books(shop)
+
+    assert books.currencies == ("usd", "eur", "jpy")
+    usd = books.total("usd", MONTH)
+    assert (usd.count, usd.gross_minor, usd.fee_minor, usd.net_minor, usd.refunded_minor) == (2, 3500, 200, 3300, 300)
+    assert books.total("jpy", MONTH).gross_minor == 5000
+    for group in reports.Group:
+        rows = books.rows("usd", MONTH, group)
+        assert sum((row.figures for row in rows), reports.Figures()) == usd
+        assert rows[0].start == MONTH.start and rows[-1].end == MONTH.end
+
+
+@pytest.mark.django_db
+def test_the_books_count_what_settled_and_revenue_what_customers_paid():
+    shop = factory.credential()
+    factory.booked(shop, currency="usd", amount_minor=5406, presentment_currency="eur", presentment_amount_minor=5000)
+    factory.refund(shop, currency="eur", amount_minor=1000)
+
+    settled, paid = reports.books(shop), reports.books(shop, reports.Basis.PAID)
+
+    assert settled.total("usd").gross_minor == 5406
+    assert (paid.total("eur").gross_minor, paid.total("eur").revenue_minor) == (5000, 4000)
+    assert paid.total("usd") == reports.Figures()
+
+
+@pytest.mark.django_db
+def test_refunds_fall_on_the_day_of_the_accounts_zone(settings):
+    settings.FINANCIAL_TIME_ZONE = "America/New_York"
+    shop = factory.credential()
+    factory.refund(shop, amount_minor=500, created_at=at("2026-04-01T03:59:59"))
+    factory.refund(shop, amount_minor=600, created_at=at("2026-04-01T04:00:00"))
+
+    days = reports.books(shop).days
+
+    assert days["usd", dt.date(2026, 3, 31)].refunded_minor == 500
+    assert days["usd", dt.date(2026, 4, 1)].refunded_minor == 600
+
+
+@pytest.mark.django_db
+def test_only_refunds_and_disputes_that_hold_money_count():
+    shop = factory.credential()
+    for status in ("succeeded", "pending", "failed", "canceled"):
+        factory.refund(shop, amount_minor=100, status=status)
+    for status in ("needs_response", "lost", "won", "warning_needs_response"):
+        factory.dispute(shop, amount_minor=1000, status=status)
+
+    total = reports.books(shop).total("usd")
+
+    assert (total.refunds, total.refunded_minor) == (2, 200)
+    assert (total.disputes, total.disputed_minor) == (2, 2000)
+
+
+@pytest.mark.django_db
+def test_another_credentials_money_is_never_in_a_sum():
+    shop, other = (
+        factory.credential(),
+        factory.credential(is_active=False, livemode=True, secret_key="sk_live_0123456789"),
+    )
+    factory.booked(shop, amount_minor=1000)
+    factory.booked(other, amount_minor=9999)
+
+    assert reports.books(shop).total("usd").gross_minor == 1000
+
+
+@pytest.mark.django_db
+def test_estimates_are_counted_beside_the_exact_figures():
+    shop = factory.credential()
+    factory.booked(shop, status="estimated")
+    factory.booked(shop)
+
+    total = reports.books(shop).total("usd")
+
+    assert (total.count, total.estimated) == (2, 1)
+
+
+@pytest.mark.django_db
+def test_books_take_the_same_queries_whatever_the_size(django_assert_num_queries):
+    shop = factory.credential()
+    for size in (1, 20):
+        for _ in range(size):
+            factory.booked(shop)
+            factory.refund(shop)
+        cache.clear()
+        with django_assert_num_queries(4):
+            reports.books(shop)
+
+
+# What is kept
+
+
+@pytest.mark.django_db
+def test_a_kept_answer_is_used_until_something_is_booked(django_assert_num_queries):
+    shop = factory.credential()
+    factory.booked(shop, amount_minor=1000)
+    reports.books(shop)
+
+    with django_assert_num_queries(1):  # the state of the data
+        reports.books(shop)
+    factory.booked(shop, amount_minor=500)
+
+    assert reports.books(shop).total("usd").gross_minor == 1500
+
+
+@pytest.mark.django_db
+def test_settling_a_transaction_ends_the_kept_answer():
+    shop = factory.credential()
+    row = factory.booked(shop, amount_minor=1000, fee_minor=59, status="estimated")
+    reports.books(shop)
+
+    type(row).objects.filter(pk=row.pk).update(status="settled", fee_minor=60, net_minor=940)
+
+    assert reports.books(shop).total("usd").fee_minor == 60
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", ["clock", "run", "event"])
+def test_what_is_under_way_ends_the_kept_answer(change):
+    shop = factory.credential()
+    clock, _ = MirrorClock.objects.get_or_create()
+    run = factory.run(shop, state=SyncRun.State.RUNNING)
+    event = factory.event(shop, state=StripeWebhookEvent.State.WAITING)
+    assert reports.resource_counts(shop, MONTH).products.total == 0
+    factory.product(shop)
+    assert reports.resource_counts(shop, MONTH).products.total == 0  # kept: nothing says that it changed
+
+    if change == "clock":
+        MirrorClock.objects.filter(pk=clock.pk).update(value=clock.value + 1)
+    elif change == "run":
+        SyncRun.objects.filter(pk=run.pk).update(state=SyncRun.State.DONE)
+    else:
+        StripeWebhookEvent.objects.filter(pk=event.pk).update(state=StripeWebhookEvent.State.DONE)
+
+    assert reports.resource_counts(shop, MONTH).products.total == 1
+
+
+@pytest.mark.django_db
+def test_nothing_is_kept_when_the_setting_says_so(settings):
+    settings.FINANCIAL_CACHE_SECONDS = 0
+    shop = factory.credential()
+    assert reports.resource_counts(shop, MONTH).products.total == 0
+
+    factory.product(shop)
+
+    assert reports.resource_counts(shop, MONTH).products.total == 1
+
+
+# The account
+
+
+@pytest.mark.django_db
+def test_counts_leave_out_the_deleted_and_know_the_new():
+    shop = factory.credential()
+    factory.customer(shop, created_at=at("2026-10-01T00:00"))
+    factory.customer(shop, created_at=at("2020-01-01T00:00"), delinquent=True)
+    factory.customer(shop, deleted_at=at("2026-10-02T00:00"))
+
+    customers = reports.resource_counts(shop, MONTH).customers
+
+    assert (customers.total, customers.current, customers.new) == (2, 1, 1)
+
+
+@pytest.mark.django_db
+def test_needs_attention_lists_failed_payments_disputes_by_deadline_and_overdue_subscriptions():
+    shop = factory.credential()
+    failed = factory.payment(shop, status="requires_payment_method", error_code="card_declined")
+    factory.payment(shop, status="requires_payment_method")
+    later = factory.dispute(shop, evidence_due_at=at("2026-11-02T00:00"))
+    sooner = factory.dispute(shop, evidence_due_at=at("2026-10-20T00:00"))
+    factory.dispute(shop, status="lost")
+    overdue = factory.subscription(shop, status="past_due")
+    factory.subscription(shop, status="active")
+
+    found = reports.attention(shop, MONTH)
+
+    assert found.failed_payments == (failed,)
+    assert found.disputes == (sooner, later)
+    assert found.subscriptions == (overdue,)
+
+
+@pytest.mark.django_db
+def test_activity_is_one_story_newest_first():
+    shop = factory.credential()
+    ada = factory.customer(shop, created_at=at("2026-10-01T00:00"))
+    paid = factory.payment(shop, customer=ada, created_at=at("2026-10-03T00:00"))
+    factory.refund(shop, payment_intent=paid, created_at=at("2026-10-04T00:00"))
+    factory.subscription(shop, customer=ada, created_at=at("2026-10-02T00:00"))
+
+    story = reports.recent(shop).activity
+
+    assert [item.kind for item in story] == ["refund", "payment", "subscription", "customer"]
+
+
+@pytest.mark.django_db
+def test_health_counts_what_waits_and_what_failed():
+    shop = factory.credential()
+    factory.run(shop)
+    factory.run(shop, state=SyncRun.State.FAILED, requested_at=factory.NOW + dt.timedelta(days=1))
+    factory.event(shop)
+    factory.event(shop, state=StripeWebhookEvent.State.WAITING)
+    factory.event(shop, state=StripeWebhookEvent.State.DEAD)
+    factory.event(shop, state=StripeWebhookEvent.State.QUARANTINED)
+
+    found = reports.health(shop)
+
+    assert found.has_failed and not found.is_running
+    assert found.synced_at == factory.NOW + dt.timedelta(seconds=12)
+    assert (found.waiting, found.failed) == (1, 2)

@@ -1,0 +1,165 @@
+"""Who may see and do what, and the headers every page carries."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from tests.views import factory
+
+PAGES = {
+    "overview": "view_transaction",
+    "stripe": "view_stripepaymentintent",
+    "payments": "view_stripepaymentintent",
+    "subscriptions": "view_stripesubscription",
+    "customers": "view_stripecustomer",
+    "products": "view_stripeproduct",
+    "sync": "view_syncrun",
+}
+FORMS = ("product-new", "customer-new", "payment-new", "subscription-new")
+
+pytestmark = pytest.mark.django_db
+
+
+def url(name: str) -> str:
+    return reverse(f"financial:{name}")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *FORMS])
+def test_visitors_are_sent_to_sign_in(client, name):
+    answer = client.get(url(name))
+
+    assert answer.status_code == 302
+    assert answer.url.startswith("/login/?next=/studio/financial/")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *FORMS])
+def test_users_who_are_not_staff_are_refused_and_see_no_data(client, name):
+    factory.credential(name="Secret shop")
+    client.force_login(get_user_model().objects.create_user("eve", password="x"))
+
+    answer = client.get(url(name))
+
+    assert answer.status_code == 403
+    assert "Secret shop" not in answer.text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_staff_without_the_permission_are_told_which_one_they_miss(client, name):
+    client.force_login(factory.staff(*(p for p in factory.VIEW_ALL if p != PAGES[name])))
+
+    answer = client.get(url(name))
+
+    assert answer.status_code == 403
+    assert f"financial.{PAGES[name]}" in answer.text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_staff_with_the_permission_see_the_page(client, name):
+    factory.credential()
+    client.force_login(factory.staff(PAGES[name]))
+
+    assert client.get(url(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_viewing_is_not_enough_to_write_to_stripe(client, name):
+    factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    assert client.post(url(name), {}).status_code == 403
+
+
+def test_starting_a_sync_needs_its_own_permission(client):
+    factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL, "manage_stripe"))
+
+    assert client.post(url("sync")).status_code == 403
+
+
+def test_an_ended_session_does_not_swap_a_login_page_into_a_fragment(client):
+    answer = client.get(url("sync"), headers={"HX-Request": "true"})
+
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"].startswith("/login/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_forbids_foreign_code_frames_and_caches(client, name):
+    factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    answer = client.get(url(name))
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert " style=" not in answer.text and "<style" not in answer.text and " onclick" not in answer.text
+
+
+def test_the_menu_lists_only_what_one_may_open(client):
+    client.force_login(factory.staff("view_stripeproduct"))
+
+    text = client.get(url("products")).text
+
+    assert url("products") in text
+    assert url("customers") not in text
+
+
+def test_an_unknown_address_below_gets_a_friendly_page(client):
+    factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    answer = client.get(reverse("financial:payment", args=["pi_unknown"]))
+
+    assert answer.status_code == 404
+    assert "Not found" in answer.text
+
+
+def test_switching_shows_the_other_accounts_rows(client):
+    first = factory.credential(name="First shop", account_id="acct_1")
+    second = factory.credential(name="Second shop", account_id="acct_2")
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert "account Second shop" in client.get(url("stripe")).text
+
+    answer = client.post(url("credential-switch"), {"credential": first.pk, "next": url("sync")})
+
+    assert (answer.status_code, answer.url) == (302, url("sync"))
+    assert "account First shop" in client.get(url("stripe")).text
+    assert second.name in client.get(url("stripe")).text  # the way back
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example", ""]
+)
+def test_switching_never_leads_to_another_site(client, target):
+    shop = factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    answer = client.post(url("credential-switch"), {"credential": shop.pk, "next": target})
+
+    assert answer.url == url("stripe")
+
+
+@pytest.mark.parametrize("picked", ["", "0", "x", "99999999999999999999999999"])
+def test_switching_to_nothing_is_not_found(client, picked):
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    assert client.post(url("credential-switch"), {"credential": picked}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "Test mode"),
+        ({"livemode": True, "secret_key": "sk_live_0123456789abcdef"}, "Live mode"),
+        ({"is_sample": True, "is_active": False}, "Sample data"),
+    ],
+)
+def test_the_mode_is_said_in_words(client, values, words):
+    factory.credential(**values)
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+
+    assert f"<strong>{words}</strong>" in client.get(url("stripe")).text

@@ -1,0 +1,216 @@
+"""The Financial dashboard and the Stripe dashboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.views import factory
+
+pytestmark = pytest.mark.django_db
+OVERVIEW, STRIPE = reverse("financial:overview"), reverse("financial:stripe")
+XSS = "<script>alert('x')</script>"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache():
+    cache.clear()
+
+
+@pytest.fixture
+def page(client):
+    client.force_login(factory.staff(*factory.VIEW_ALL, "manage_stripe"))
+    return client
+
+
+@pytest.fixture
+def shop():
+    return factory.credential(account_id="acct_1")
+
+
+def sell(shop, size=1, **values):
+    """Payments of today, booked, with a refund, a dispute and a subscription each."""
+    now = timezone.now()
+    for _ in range(size):
+        buyer = factory.customer(shop, created_at=now, name=values.get("name", "Ada Lovelace"))
+        paid = factory.payment(
+            shop, customer=buyer, created_at=now, **{"amount_minor": 2900, **values.get("payment", {})}
+        )
+        factory.booked(shop, paid)
+        factory.refund(shop, payment_intent=paid, currency=paid.currency, created_at=now)
+        factory.dispute(shop, payment_intent=paid, currency=paid.currency, created_at=now)
+        plan = factory.price(shop, product=factory.product(shop, created_at=now), created_at=now)
+        factory.subscription(shop, customer=buyer, price=plan, created_at=now, status="past_due")
+
+
+# Empty states
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, STRIPE])
+def test_without_a_credential_the_page_says_what_to_do(page, address):
+    answer = page.get(address)
+
+    assert answer.status_code == 200
+    assert "No active Stripe credential found" in answer.text
+    assert "create_stripe_sample_data" in answer.text
+    assert "sk_test_" in answer.text
+
+
+def test_the_admin_is_offered_to_those_who_may_add_a_credential(client):
+    client.force_login(factory.staff(*factory.VIEW_ALL, "add_stripecredential"))
+
+    assert reverse("admin:financial_stripecredential_add") in client.get(STRIPE).text
+
+
+def test_a_connected_account_without_data_leads_to_the_sync(page, shop):
+    assert "Nothing booked yet" in page.get(OVERVIEW).text
+    assert "nothing synced yet" in page.get(STRIPE).text
+
+
+# The Financial dashboard
+
+
+def test_the_dashboard_has_the_stripe_integration_button(page):
+    assert f'href="{STRIPE}"' in page.get(OVERVIEW).text
+    assert "Stripe Integration" in page.get(OVERVIEW).text
+
+
+def test_every_currency_has_its_own_card_with_the_right_decimals(page, shop):
+    for currency, amount in (("usd", 123456), ("eur", 700), ("jpy", 5000)):
+        factory.booked(shop, currency=currency, amount_minor=amount, occurred_at=timezone.now())
+
+    text = page.get(OVERVIEW).text
+
+    assert "$1,234.56" in text and "€7.00" in text and "¥5,000" in text
+
+
+def test_an_estimated_fee_is_marked(page, shop):
+    factory.booked(shop, status="estimated", occurred_at=timezone.now())
+
+    text = page.get(OVERVIEW).text
+
+    assert "≈" in text
+    assert "1 of 1 estimated" in text
+
+
+def test_period_currency_and_group_live_in_the_address(page, shop):
+    factory.booked(shop, currency="eur", occurred_at=timezone.now())
+    factory.booked(shop, currency="usd", occurred_at=timezone.now())
+
+    text = page.get(OVERVIEW, {"period": "7d", "currency": "eur", "group": "week"}).text
+
+    assert "Report by week, EUR" in text
+    assert "?currency=eur&amp;group=week&amp;period=90d" in text
+
+
+@pytest.mark.parametrize("query", [{"period": "never"}, {"currency": "<x>"}, {"group": "century"}, {"period": "all"}])
+def test_any_address_gets_an_answer(page, shop, query):
+    factory.booked(shop)
+
+    assert page.get(OVERVIEW, query).status_code == 200
+    assert page.get(STRIPE, query).status_code == 200
+
+
+def test_the_csv_sums_to_the_card_and_names_zone_and_mode(page, shop, settings):
+    settings.FINANCIAL_TIME_ZONE = "Europe/Berlin"
+    sell(shop, 3)
+
+    answer = page.get(OVERVIEW, {"csv": "1", "currency": "usd", "period": "7d"})
+
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert 'filename="financial-test-usd-by-day.csv"' in answer.headers["Content-Disposition"]
+    assert len(rows) == 7
+    assert "from (Europe/Berlin)" in rows[0]
+    assert {row["mode"] for row in rows} == {"test"}
+    assert f"{sum(float(row['gross']) for row in rows):.2f}" == "87.00"
+    assert f"{sum(float(row['refunds']) for row in rows):.2f}" == "15.00"
+
+
+def test_text_from_stripe_cannot_become_a_formula(page, shop):
+    factory.booked(shop, currency="=cmd()", occurred_at=timezone.now())
+
+    answer = page.get(OVERVIEW, {"csv": "1", "currency": "=cmd()"})
+
+    assert answer.status_code == 200
+    assert ",=" not in answer.text and "'=CMD()" in answer.text
+
+
+# The Stripe dashboard
+
+
+def test_revenue_is_gross_less_refunds_and_disputes(page, shop):
+    sell(shop)
+
+    text = page.get(STRIPE).text
+
+    assert "$15.00" in text  # 29.00 - 5.00 - 9.00
+    assert "How is this computed?" in text
+
+
+def test_things_that_need_attention_are_listed(page, shop):
+    sell(shop, payment={"status": "requires_payment_method", "error_code": "x", "error_message": "Card declined."})
+
+    text = page.get(STRIPE).text
+
+    assert "Card declined." in text and "Needs an answer" in text and "Past due" in text
+
+
+def test_activity_is_told_in_sentences(page, shop):
+    sell(shop)
+
+    text = page.get(STRIPE).text
+
+    assert "from Ada Lovelace succeeded" in text
+    assert "became a customer" in text and "disputed" in text and "subscribed to" in text
+
+
+def test_quick_actions_are_for_those_who_may_write(client, shop):
+    sell(shop)
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert reverse("financial:payment-new") not in client.get(STRIPE).text
+
+    client.force_login(factory.staff(*factory.VIEW_ALL, "manage_stripe"))
+
+    for name in ("product-new", "customer-new", "payment-new", "subscription-new"):
+        assert reverse(f"financial:{name}") in client.get(STRIPE).text
+
+
+def test_cards_of_what_one_may_not_see_are_left_out(client, shop):
+    sell(shop)
+    client.force_login(factory.staff("view_stripepaymentintent"))
+
+    text = client.get(STRIPE).text
+
+    assert "All payments" in text and "All customers" not in text and "All subscriptions" not in text
+
+
+def test_text_from_stripe_is_escaped_everywhere(page, shop):
+    sell(shop, name=XSS, payment={"status": "requires_payment_method", "error_code": "x", "error_message": XSS})
+    factory.event(shop, type=XSS, error=XSS, state="dead")
+
+    for address in (OVERVIEW, STRIPE, reverse("financial:sync")):
+        assert XSS not in page.get(address).text
+
+
+@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 16), (STRIPE, 28)])
+def test_the_number_of_queries_does_not_grow_with_the_data(page, shop, address, most, django_assert_num_queries):
+    sell(shop, 2)
+    page.get(address)  # once for what Django itself remembers
+    cache.clear()
+    with CaptureQueriesContext(connection) as first:
+        page.get(address)
+    sell(shop, 25)
+    cache.clear()
+
+    with django_assert_num_queries(len(first)):
+        page.get(address)
+
+    assert len(first) <= most
