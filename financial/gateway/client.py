@@ -214,7 +214,7 @@ class StripeGateway:
         """
         services = getattr(self._sdk, "v1", self._sdk)
         options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
-        return self._retried(lambda: self._written(getattr(services, service).create, dict(body), options))
+        return self._retried(lambda: self._written(getattr(services, service).create, _form(body), options))
 
     def _written(self, call: Callable[..., Any], *arguments: Any) -> Payload:
         import stripe
@@ -263,6 +263,15 @@ def _object(body: str) -> Payload | None:
     except orjson.JSONDecodeError:
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def _form(value: Any) -> Any:
+    """Return a body with booleans as Stripe writes them; the SDK's 10.0 would send Python's `True`."""
+    if isinstance(value, Mapping):
+        return {name: _form(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_form(inner) for inner in value]
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _is_retryable(error: Exception) -> bool:
