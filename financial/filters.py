@@ -185,12 +185,14 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
 
     states: ClassVar[dict[str, tuple[str, Q]]] = {}
 
-    date_from = _day("since", "From")
-    date_to = _day("until", "To")
+    date_from = _day("since", "Created from")
+    date_to = _day("until", "Created to")
 
     def __init__(self, data: Any, queryset: QuerySet[Any], *, credential: StripeCredential | None) -> None:
         super().__init__(data, queryset=queryset)
         self.credential = credential
+        days = ("date_from", "date_to")
+        self.form.order_fields([name for name in self.form.fields if name not in days] + [*days])
 
     def rows(self) -> QuerySet[Any]:
         """Return what was found; nothing at all while a filter is invalid."""

@@ -173,7 +173,11 @@ class PriceForm(ActionForm):
     currency = currency_field()
     billing = forms.ChoiceField(label="Billed", choices=BILLING)
     interval_count = forms.IntegerField(
-        label="Every", initial=1, min_value=1, required=False, help_text="3 with “Monthly” bills once a quarter."
+        label="Cycles between bills",
+        initial=1,
+        min_value=1,
+        required=False,
+        help_text="3 with “Monthly” bills once a quarter.",
     )
     nickname = Text(required=False, max_length=250, help_text="Shown to staff only.")
 

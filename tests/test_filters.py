@@ -223,7 +223,7 @@ def test_chips_name_the_filters_in_force_and_drop_one_each() -> None:
         StripePaymentIntent, "q=ada&method=card&status=failed&sort=amount&after=x&customer=&date_from=2026-05-01"
     )
     assert {(chip.label, chip.value) for chip in filtered.chips()} == {
-        ("Search", "ada"), ("Method", "Card"), ("From", "2026-05-01")
+        ("Search", "ada"), ("Method", "Card"), ("Created from", "2026-05-01")
     }  # fmt: skip
     drop = {chip.label: chip.query for chip in filtered.chips()}["Search"]
     assert drop == "method=card&status=failed&sort=amount&date_from=2026-05-01"

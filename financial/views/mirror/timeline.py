@@ -56,9 +56,10 @@ def decline_words(code: str) -> str:
 
 
 def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) -> list[Happening]:
-    found = [*_payment_itself(payment), *_money_back(payment), *_notices(payment), *_booked(booking)]
+    found = list(_payment_itself(payment))
     for charge in payment.charges.all():
         found.extend(_attempt(charge))
+    found += [*_money_back(payment), *_notices(payment), *_booked(booking)]
     ids = [payment.stripe_id, *(charge.stripe_id for charge in payment.charges.all())]
     return _sorted([*found, *_events(payment.credential, ids)])
 
@@ -171,4 +172,5 @@ def _plain(code: str) -> str:
 
 
 def _sorted(found: list[Happening]) -> list[Happening]:
-    return sorted(found, key=lambda happening: happening.at, reverse=True)
+    """Turn what was told in its natural order into newest first, also within one second."""
+    return sorted(found, key=lambda happening: happening.at)[::-1]
