@@ -146,6 +146,7 @@ def _environment(folder: Path, sandbox_port: int) -> None:
         "STUDIO_VAR": str(folder.resolve()),
         "STUDIO_DEBUG": "false",
         "STUDIO_EMAIL_FROM": "books@publisher.example",
+        "STUDIO_LOG_LEVEL": "WARNING",  # here, at the terminal; the server tells more in its log
         "EMAIL_URL": f"filemail://{urllib.parse.quote(str(mail))}",
         "FINANCIAL_STRIPE_BASE_URL": f"http://{HOST}:{sandbox_port}",
         "FINANCIAL_SEND_PAYMENT_EMAILS": "true",
@@ -172,7 +173,11 @@ def _child(name: str, folder: Path, module: str, *arguments: str) -> Iterator[su
     # A session of its own: Ctrl-C reaches this process alone, which then ends its children in order.
     with (folder / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", module, *arguments], stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", module, *arguments],
+            env=os.environ | {"STUDIO_LOG_LEVEL": "INFO"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         yield child

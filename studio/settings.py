@@ -115,6 +115,7 @@ TIME_ZONE = env.str("STUDIO_TIME_ZONE", default="UTC")
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STUDIO_STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 _STATIC_STORAGE = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
     if STATIC_ROOT is None
