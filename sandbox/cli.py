@@ -1,7 +1,7 @@
 """The command line: serve an account, or write one to a file.
 
-    python -m sandbox [serve] [--demo] [--port 12111] ...
-    python -m sandbox seed --months 18 --customers 2000 --seed 7 --out account.json.gz
+python -m sandbox [serve] [--demo] [--port 12111] ...
+python -m sandbox seed --months 18 --customers 2000 --seed 7 --out account.json.gz
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from .core import Settings, World, coupons, snapshot, wire
-from .core.settings import DAY
-from .core.webhook_endpoints import make
-from .story.account import Plan, build
-from .story.live import Life
+from sandbox.core import Settings, World, coupons, snapshot, wire
+from sandbox.core.settings import DAY
+from sandbox.core.webhook_endpoints import make
+from sandbox.story.account import Plan, build
+from sandbox.story.live import Life
 
 DEMO_CUSTOMERS = 340
 
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from .http.server import Server
+    from sandbox.http.server import Server
 
     world = _account(options)
     _configure(world, options)
@@ -213,5 +213,3 @@ def _fail(message: str) -> NoReturn:
 
     print(f"python -m sandbox: error: {message}", file=sys.stderr)
     raise SystemExit(2)
-
-

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from .world import World
 
 _DIMENSIONS = "{height!:num length!:num weight!:num width!:num}"
-_RECURRING = "{interval!:day|week|month|year interval_count:int meter:str trial_period_days:int usage_type:licensed|metered}"
+_RECURRING = (
+    "{interval!:day|week|month|year interval_count:int meter:str trial_period_days:int usage_type:licensed|metered}"
+)
 _TIERS = "[{up_to!:int|inf unit_amount:int unit_amount_decimal:dec flat_amount:int flat_amount_decimal:dec}]"
 _PRODUCT_FIELDS = (
     f"active:bool images?:[str] metadata?:map package_dimensions?:{_DIMENSIONS} shippable:bool"
     " marketing_features?:[{name!:str}] statement_descriptor:str tax_code?:str unit_label?:str url?:str"
 )
 _PRICE_DATA = (
-    f"currency!:str unit_amount:int unit_amount_decimal:dec recurring:{_RECURRING}"
+    "currency!:str unit_amount:int unit_amount_decimal:dec recurring:{interval!:day|week|month|year interval_count:int}"
     " tax_behavior:exclusive|inclusive|unspecified metadata:map"
 )
 
@@ -269,4 +271,3 @@ OPERATIONS = [
     op("POST", "/v1/prices/{price}", update_price, "active:bool lookup_key:str metadata?:map nickname:str"
        " tax_behavior:exclusive|inclusive|unspecified transfer_lookup_key:bool", kind="price"),
 ]  # fmt: skip
-

@@ -154,10 +154,12 @@ OPERATIONS = [
             keep=lambda world, params: _keep(params)),
     retrieving("charge", "/v1/charges/{charge}"),
     op("POST", "/v1/charges/{charge}", update, "customer:str description?:str metadata?:map receipt_email?:str"
-       " transfer_group:str fraud_details:{user_report?:fraudulent|safe}", kind="charge"),
+       " transfer_group:str fraud_details:{user_report!?:fraudulent|safe}", kind="charge"),
 ]  # fmt: skip
 
 
 def _keep(params: Params) -> Any:
     wanted = {k: params[k] for k in ("customer", "payment_intent", "transfer_group") if k in params}
-    return (lambda c: all(c[k] == v for k, v in wanted.items())) if len(wanted) > 1 or "transfer_group" in wanted else None
+    return (
+        (lambda c: all(c[k] == v for k, v in wanted.items())) if len(wanted) > 1 or "transfer_group" in wanted else None
+    )

@@ -84,12 +84,12 @@ def _line(world: World, entry: Params, place: int, mode: str) -> dict[str, Any]:
     return {
         "id": world.ids.new("li_"), "object": "item", "adjustable_quantity": None, "amount_discount": 0,
         "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount, "currency": price["currency"],
-        "description": world.raw("product", price["product"])["name"], "metadata": {}, 
+        "description": world.raw("product", price["product"])["name"], "metadata": {},
         "price": price_view(world, price["id"], world.version), "quantity": quantity,
     }  # fmt: skip
 
 
-def complete(world: World, session: Object, token: str = "pm_card_visa", email: str = "") -> None:
+def complete(world: World, session: Object, card: str = "pm_card_visa", email: str = "") -> None:
     """Do what a customer does on the pay page.
 
     Raises:
@@ -102,30 +102,32 @@ def complete(world: World, session: Object, token: str = "pm_card_visa", email: 
     customer = session["customer"]
     if customer is None and needed:
         customer = customers.create(world, {"email": email, "name": "Checkout Guest"})["id"]
-    values = {"payment": _pay, "subscription": _subscribe, "setup": _set_up}[session["mode"]](world, session, customer, token)
+    values = {"payment": _pay, "subscription": _subscribe, "setup": _set_up}[session["mode"]](
+        world, session, customer, card
+    )
     details = {"address": None, "business_name": None, "email": email, "individual_name": None, "name": "Checkout Guest",
                "phone": None, "tax_exempt": "none", "tax_ids": []}  # fmt: skip
     world.change(session, status="complete", customer=customer, customer_details=details, url=None, **values)
     emit(world, "checkout.session.completed", session)
 
 
-def _pay(world: World, session: Object, customer: str | None, token: str) -> dict[str, Any]:
-    params = {"amount": session["amount_total"], "currency": session["currency"], "confirm": True, "payment_method": token,
+def _pay(world: World, session: Object, customer: str | None, card: str) -> dict[str, Any]:
+    params = {"amount": session["amount_total"], "currency": session["currency"], "confirm": True, "payment_method": card,
               "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}  # fmt: skip
     intent = payment_intents.create(world, params | ({"customer": customer} if customer else {}))
     return {"payment_intent": intent["id"], "payment_status": "paid"}
 
 
-def _subscribe(world: World, session: Object, customer: str, token: str) -> dict[str, Any]:
-    method = payment_methods.attach(world, {"customer": customer}, token)
+def _subscribe(world: World, session: Object, customer: str, card: str) -> dict[str, Any]:
+    method = payment_methods.attach(world, {"customer": customer}, card)
     items = [{k: v for k, v in entry.items() if k in ("price", "quantity")} for entry in session["_prices"]]
     params = {"customer": customer, "items": items, "default_payment_method": method["id"]}
     subscription = subscriptions.create(world, params | session["_params"].get("subscription_data", {}))
     return {"subscription": subscription["id"], "invoice": subscription["latest_invoice"], "payment_status": "paid"}
 
 
-def _set_up(world: World, session: Object, customer: str, token: str) -> dict[str, Any]:
-    params = {"customer": customer, "payment_method": token, "confirm": True}
+def _set_up(world: World, session: Object, customer: str, card: str) -> dict[str, Any]:
+    params = {"customer": customer, "payment_method": card, "confirm": True}
     return {"setup_intent": setup_intents.create(world, params)["id"]}
 
 

@@ -40,9 +40,13 @@ def advance(world: World, params: Params, id: str) -> Object:
     if clock["status"] != "ready":
         raise bad_request("The clock is not ready: it is still advancing.")
     if to <= clock["frozen_time"]:
-        raise bad_request("The frozen time must be after the current frozen time of the test clock.", param="frozen_time")
+        raise bad_request(
+            "The frozen time must be after the current frozen time of the test clock.", param="frozen_time"
+        )
     if to > clock["frozen_time"] + _furthest(world, id):
-        raise bad_request("You can only advance a test clock up to two intervals of its shortest subscription.", param="frozen_time")
+        raise bad_request(
+            "You can only advance a test clock up to two intervals of its shortest subscription.", param="frozen_time"
+        )
     with world.on_clock(None):
         world.change(clock, status="advancing", status_details={"advancing": {"target_frozen_time": to}})
         emit(world, "test_helpers.test_clock.advancing", clock)

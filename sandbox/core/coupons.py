@@ -97,8 +97,6 @@ def update_code(world: World, params: Params, id: str) -> Object:
     values: dict[str, Any] = {"metadata": metadata(code["metadata"], params.get("metadata"))}
     if "active" in params:
         values["active"] = params["active"]
-    if "restrictions" in params:
-        values["restrictions"] = code["restrictions"] | params["restrictions"]
     world.change(code, "promotion_code.updated", **values)
     return code
 
@@ -129,7 +127,7 @@ def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | N
         name = f"{where}[promotion_code]" if where else "promotion_code"
         promotion = world.get("promotion_code", entry["promotion_code"], name, status=400)
         if not promotion["active"]:
-            raise bad_request("This promotion code is not active.", code="promotion_code_inactive" , param=name)
+            raise bad_request("This promotion code is not active.", code="promotion_code_inactive", param=name)
         world.change(promotion, times_redeemed=promotion["times_redeemed"] + 1)
         code, entry = promotion["id"], {"coupon": promotion["_coupon"]}
     if "coupon" not in entry:
@@ -197,6 +195,6 @@ OPERATIONS = [
     listing("promotion_code", "/v1/promotion_codes", "active:bool code:str coupon:str created:range customer:str",
             by={"code": "code", "coupon": "_coupon"}, keep=_keep),
     retrieving("promotion_code", "/v1/promotion_codes/{promotion_code}"),
-    op("POST", "/v1/promotion_codes/{promotion_code}", update_code, f"active:bool metadata?:map restrictions:{_RESTRICTIONS}",
+    op("POST", "/v1/promotion_codes/{promotion_code}", update_code, "active:bool metadata?:map",
        kind="promotion_code"),
 ]  # fmt: skip

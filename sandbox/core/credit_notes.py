@@ -37,7 +37,10 @@ def create(world: World, params: Params) -> Object:
     field = "post_payment_credit_notes_amount" if paid else "pre_payment_credit_notes_amount"
     values = {field: invoice[field] + amount}
     if not paid:
-        values |= {"amount_due": invoice["amount_due"] - amount, "amount_remaining": invoice["amount_remaining"] - amount}
+        values |= {
+            "amount_due": invoice["amount_due"] - amount,
+            "amount_remaining": invoice["amount_remaining"] - amount,
+        }
     world.change(invoice, "invoice.updated", **values)
     return note
 
@@ -51,7 +54,10 @@ def _write(world: World, invoice: Object, amount: int, number: int, refund: Obje
         "metadata": {}, "pretax_credit_amounts": [], "quantity": 1, "tax_rates": [], "taxes": [],
         "type": "custom_line_item", "unit_amount": amount, "unit_amount_decimal": str(amount),
     }  # fmt: skip
-    refunded = [{"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"], "type": "refund"}]
+    refunded = []
+    if refund:
+        refunded = [{"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"],
+                     "type": "refund"}]  # fmt: skip
     return world.insert({
         "id": id, "object": "credit_note", "amount": amount, "amount_shipping": 0, "created": world.now,
         "currency": invoice["currency"], "customer": invoice["customer"], "customer_account": None,
@@ -62,7 +68,7 @@ def _write(world: World, invoice: Object, amount: int, number: int, refund: Obje
         "number": f"{invoice['number']}-CN-{number:02d}", "out_of_band_amount": params.get("out_of_band_amount"),
         "pdf": f"{world.settings.base_url}/_sandbox/objects/credit_note/{id}/pdf",
         "post_payment_amount": amount if paid else 0, "pre_payment_amount": 0 if paid else amount,
-        "pretax_credit_amounts": [], "reason": params.get("reason"), "refunds": refunded if refund else [],
+        "pretax_credit_amounts": [], "reason": params.get("reason"), "refunds": refunded,
         "shipping_cost": None, "status": "issued", "subtotal": amount, "subtotal_excluding_tax": amount,
         "total": amount, "total_excluding_tax": amount, "total_taxes": [],
         "type": "post_payment" if paid else "pre_payment", "voided_at": None,

@@ -114,7 +114,11 @@ def _next_period(world: World, subscription: Object) -> None:
         end = boundary(anchor, recurring, number + 1)
     trialing = subscription["status"] == "trialing"
     before = (subscription["items"][0]["current_period_start"], start)
-    old = {"items": subscription["items"], "latest_invoice": subscription["latest_invoice"], "status": subscription["status"]}
+    old = {
+        "items": subscription["items"],
+        "latest_invoice": subscription["latest_invoice"],
+        "status": subscription["status"],
+    }
     subscription["items"] = moved(subscription["items"], (start, end))
     customer = world.raw("customer", subscription["customer"])
     invoice = bill(world, subscription, customer, "subscription_cycle", before=before)
@@ -203,7 +207,11 @@ def warn_of_invoice(world: World, subscription_id: str, end: int) -> None:
     from .preview import upcoming
 
     subscription = world.raw("subscription", subscription_id)
-    if subscription["status"] in RENEWING and current_end(subscription) == end and not subscription["cancel_at_period_end"]:
+    if (
+        subscription["status"] in RENEWING
+        and current_end(subscription) == end
+        and not subscription["cancel_at_period_end"]
+    ):
         with world.on_clock(subscription["test_clock"]):
             if world.now >= world.events_from:
                 emit(world, "invoice.upcoming", upcoming(world, subscription))

@@ -153,7 +153,9 @@ def finish(world: World, dispute: Object, outcome: str) -> None:
         _reinstate(world, dispute)
         if dispute.get("_counter_fee"):
             line = world.raw("balance_transaction", dispute["_counter_fee"])
-            money.stripe_fee(world, line["amount"], line["currency"], f"Dispute countered fee returned for {dispute['id']}")
+            money.stripe_fee(
+                world, line["amount"], line["currency"], f"Dispute countered fee returned for {dispute['id']}"
+            )
     world.change(dispute, status=outcome, is_charge_refundable=False)
     emit(world, "charge.dispute.closed", dispute)
     if outcome == "warning_closed":

@@ -24,7 +24,9 @@ def _keep(world: World, params: Params) -> Callable[[Object], bool] | None:
                           code="parameters_exclusive", param="type")  # fmt: skip
     if types is not None and len(types) > 20:
         raise bad_request("You may specify at most 20 event types.", param="types")
-    undelivered = {d.event for d in world.outbox.all.values() if d.state != "delivered"} if success is not None else set()
+    undelivered = (
+        {d.event for d in world.outbox.all.values() if d.state != "delivered"} if success is not None else set()
+    )
     if type is None and types is None and success is None:
         return None
 

@@ -12,12 +12,36 @@ from .store import Object
 if TYPE_CHECKING:
     from .world import World
 
-# A product or price that is renamed with its last payload still tells which object it was.
-LIVEMODE = False
+# Every event type the sandbox emits.
+TYPES = frozenset(
+    (
+        "charge.captured charge.dispute.closed charge.dispute.created charge.dispute.funds_reinstated "
+        "charge.dispute.funds_withdrawn charge.dispute.updated charge.expired charge.failed charge.refund.updated "
+        "charge.refunded charge.succeeded charge.updated checkout.session.completed checkout.session.expired "
+        "coupon.created coupon.deleted coupon.updated credit_note.created credit_note.voided customer.created "
+        "customer.deleted customer.discount.created customer.discount.deleted customer.subscription.created "
+        "customer.subscription.deleted customer.subscription.paused customer.subscription.resumed "
+        "customer.subscription.trial_will_end customer.subscription.updated customer.updated invoice.created "
+        "invoice.deleted invoice.finalized invoice.marked_uncollectible invoice.overdue invoice.paid "
+        "invoice.payment_action_required invoice.payment_failed invoice.payment_succeeded invoice.sent "
+        "invoice.upcoming invoice.updated invoice.voided invoice_payment.paid invoiceitem.created invoiceitem.deleted "
+        "payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created "
+        "payment_intent.payment_failed payment_intent.requires_action payment_intent.succeeded "
+        "payment_method.attached payment_method.detached payment_method.updated payout.canceled payout.created "
+        "payout.failed payout.paid payout.reconciliation_completed payout.updated price.created price.updated "
+        "product.created product.deleted product.updated promotion_code.created promotion_code.updated refund.created "
+        "refund.failed refund.updated setup_intent.canceled setup_intent.created setup_intent.requires_action "
+        "setup_intent.setup_failed setup_intent.succeeded tax_rate.created tax_rate.updated "
+        "test_helpers.test_clock.advancing test_helpers.test_clock.created test_helpers.test_clock.deleted "
+        "test_helpers.test_clock.ready"
+    ).split()
+)
 
 
 def emit(world: World, type: str, obj: Object, before: dict[str, Any] | None = None) -> None:
     """Record that `obj` changed; `before` holds the old values of the fields that did."""
+    if type not in TYPES:
+        raise ValueError(f"{type} is not in the table of event types")
     created = world.now
     if created < world.events_from:
         return
@@ -27,7 +51,7 @@ def emit(world: World, type: str, obj: Object, before: dict[str, Any] | None = N
         "api_version": world.settings.api_version,
         "created": created,
         "data": None,
-        "livemode": LIVEMODE,
+        "livemode": False,
         "pending_webhooks": 0,
         "request": world.request,
         "type": type,

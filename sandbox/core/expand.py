@@ -146,6 +146,12 @@ INCLUDED: dict[tuple[str, str], Callable[[World, Object, str], Any]] = {
     ("coupon", "currency_options"): _stored("currency_options"),
     ("checkout.session", "line_items"): _line_items,
 }
+# Fields of `FIELDS` that the pinned version has no more, and those the old one has not yet.
+_GONE = {
+    ("charge", "invoice"), ("credit_note", "refund"), ("invoice", "charge"), ("invoice", "payment_intent"),
+    ("invoice", "quote"), ("invoice", "subscription"), ("invoiceitem", "subscription"), ("payment_intent", "invoice"),
+}  # fmt: skip
+_COMING = {("refund", "customer"), ("refund", "payment_method")}
 _ONLY_NEW = {("invoice", "payments"), ("invoice", "confirmation_secret")}
 
 
@@ -153,12 +159,11 @@ def check(paths: list[str], *, listing: bool) -> None:
     """Refuse paths that are too deep or, on lists, do not start with `data`."""
     for place, path in enumerate(paths):
         steps = path.split(".")
-        depth = len(steps) - (1 if listing and steps[0] == "data" else 0)
-        if depth > MAX_DEPTH:
+        if len(steps) > MAX_DEPTH:
             raise bad_request(f"You cannot expand more than {MAX_DEPTH} levels of a property: {path}.",
                               code="property_expansion_max_depth", param=f"expand[{place}]")  # fmt: skip
         if listing and steps[0] != "data":
-            hint = " You may want to try expanding 'data.{0}' instead.".format(path)
+            hint = f" You may want to try expanding 'data.{path}' instead."
             raise _cannot(path, hint)
 
 
@@ -184,8 +189,10 @@ def _walk(world: World, node: Any, steps: list[str], version: str, path: str, ki
     include = INCLUDED.get((kind, name))
     if include and not inside and value is None and not (version == OLD and (kind, name) in _ONLY_NEW):
         value = include(world, world.raw(kind, node["id"]), version)
+        if value is None:
+            return node
     elif name not in node:
-        return _absent(node, kind, path)
+        return _absent(node, kind, where, path, version)
     else:
         target = FIELDS.get(kind, {}).get(where)
         if target is not None:
@@ -195,8 +202,10 @@ def _walk(world: World, node: Any, steps: list[str], version: str, path: str, ki
     return node | {name: _walk(world, value, rest, version, path, kind, where)}
 
 
-def _absent(node: View, kind: str, path: str) -> View:
-    if node.get("deleted") or kind == "":
+def _absent(node: View, kind: str, where: str, path: str, version: str) -> View:
+    """Let a field be absent that this version may show at another time."""
+    elsewhere = _GONE if version != OLD else _COMING
+    if kind == "" or node.get("deleted") or (where in FIELDS.get(kind, {}) and (kind, where) not in elsewhere):
         return node
     raise _cannot(path)
 

@@ -109,7 +109,9 @@ def line(world: World, *, amount: int, currency: str, description: str | None, q
     }  # fmt: skip
 
 
-def subscription_lines(world: World, subscription: Object, period: tuple[int, int], *, trial: bool = False) -> list[Line]:
+def subscription_lines(
+    world: World, subscription: Object, period: tuple[int, int], *, trial: bool = False
+) -> list[Line]:
     """Return the lines of a subscription's items for one period; a trial costs nothing."""
     found = []
     for item in subscription["items"]:
@@ -119,7 +121,11 @@ def subscription_lines(world: World, subscription: Object, period: tuple[int, in
         amount = 0 if trial else pricing.line_amount(price, quantity)
         details = {"invoice_item": None, "proration": False, "proration_details": {"credited_items": None},
                    "subscription": subscription["id"], "subscription_item": item["id"]}  # fmt: skip
-        parent = {"invoice_item_details": None, "subscription_item_details": details, "type": "subscription_item_details"}
+        parent = {
+            "invoice_item_details": None,
+            "subscription_item_details": details,
+            "type": "subscription_item_details",
+        }
         text = f"Trial period for {product['name']}" if trial else f"{quantity} × {product['name']}"
         found.append(line(world, amount=amount, currency=subscription["currency"], description=text, quantity=quantity,
                           period=period, parent=parent, price=price, subscription=subscription["id"],
@@ -127,7 +133,9 @@ def subscription_lines(world: World, subscription: Object, period: tuple[int, in
     return found
 
 
-def pending_lines(world: World, customer: Object, currency: str, subscription: str | None) -> tuple[list[Line], list[Object]]:
+def pending_lines(
+    world: World, customer: Object, currency: str, subscription: str | None
+) -> tuple[list[Line], list[Object]]:
     """Return lines for the customer's invoice items that wait for an invoice, with those items."""
     items = [
         item for item in world.all("invoiceitem", "customer", customer["id"])

@@ -67,10 +67,14 @@ def method_for(world: World, invoice: Object) -> Object | None:
     """Return the payment method an invoice is paid with, in Stripe's order."""
     subscription = world.find("subscription", invoice["_subscription"])
     own = invoice["default_payment_method"] or (subscription or {}).get("default_payment_method")
-    return world.find("payment_method", own) or customers.default_method(world, world.raw("customer", invoice["customer"]))
+    return world.find("payment_method", own) or customers.default_method(
+        world, world.raw("customer", invoice["customer"])
+    )
 
 
-def attempt(world: World, invoice: Object, method: Object | None = None, *, off_session: bool = True) -> StripeError | None:
+def attempt(
+    world: World, invoice: Object, method: Object | None = None, *, off_session: bool = True
+) -> StripeError | None:
     """Try to collect an open invoice; return the error of a decline."""
     method = method or method_for(world, invoice)
     intent = world.raw("payment_intent", invoice["_payment_intent"])
@@ -190,10 +194,15 @@ def create(world: World, params: Params) -> Object:
         subscription = world.get("subscription", params["subscription"], "subscription", status=400)
     currency = currency_of(params.get("currency", customer["currency"] or world.settings.default_currency))
     lines, items = [], []
-    if params.get("pending_invoice_items_behavior", "exclude" if "subscription" not in params else "include") == "include":
+    if (
+        params.get("pending_invoice_items_behavior", "exclude" if "subscription" not in params else "include")
+        == "include"
+    ):
         lines, items = invoice_make.pending_lines(world, customer, currency, params.get("subscription"))
     method = params.get("collection_method", "charge_automatically")
-    values = given(params, "description", "footer", "default_payment_method", "statement_descriptor", "number", "custom_fields")
+    values = given(
+        params, "description", "footer", "default_payment_method", "statement_descriptor", "number", "custom_fields"
+    )
     if method == "send_invoice":
         if "due_date" not in params and "days_until_due" not in params:
             raise missing_parameter("days_until_due")
@@ -242,7 +251,11 @@ def _finalize(world: World, params: Params, id: str) -> Object:
     if "auto_advance" in params:
         world.change(invoice, auto_advance=params["auto_advance"])
     finalize(world, invoice)
-    if invoice["status"] == "open" and invoice["auto_advance"] and invoice["collection_method"] == "charge_automatically":
+    if (
+        invoice["status"] == "open"
+        and invoice["auto_advance"]
+        and invoice["collection_method"] == "charge_automatically"
+    ):
         world.schedule(world.settings.draft_seconds, "collect_open", id)
     return invoice
 
@@ -310,7 +323,9 @@ def _uncollectible(world: World, params: Params, id: str) -> Object:
 def mark_uncollectible(world: World, invoice: Object) -> None:
     """Give an open invoice up."""
     moved = invoice["status_transitions"] | {"marked_uncollectible_at": world.now}
-    world.change(invoice, status="uncollectible", next_payment_attempt=None, auto_advance=False, status_transitions=moved)
+    world.change(
+        invoice, status="uncollectible", next_payment_attempt=None, auto_advance=False, status_transitions=moved
+    )
     emit(world, "invoice.marked_uncollectible", invoice)
 
 
@@ -374,7 +389,7 @@ _WRITE = (
 )
 _LINES = listing("line_item", "/v1/invoices/{invoice}/lines")
 _PAYMENTS = listing("invoice_payment", "/v1/invoice_payments", "created:range invoice:str status:canceled|open|paid"
-                    " payment:{type!:charge|payment_intent|payment_record payment_intent:str charge:str}")  # fmt: skip
+                    " payment:{type!:charge|payment_intent|payment_record payment_intent:str}")  # fmt: skip
 OPERATIONS = [
     op("POST", "/v1/invoices", create, f"customer:str currency:str subscription:str"
        f" pending_invoice_items_behavior:exclude|include {_WRITE}"),

@@ -53,7 +53,9 @@ def post(world: World, type: str, amount: int, currency: str, *, fee: int = 0, f
 
     Without `available_on` the money moves at once.
     """
-    details = [{"amount": fee, "application": None, "currency": currency, "description": fee_text, "type": "stripe_fee"}]
+    details = [
+        {"amount": fee, "application": None, "currency": currency, "description": fee_text, "type": "stripe_fee"}
+    ]
     now = world.now
     later = available_on is not None
     line = world.insert({
@@ -139,7 +141,9 @@ def _list(world: World, params: Params) -> Page:
     return page(world, "balance_transaction", keys, params, "/v1/balance_transactions", test)
 
 
-_LIST = listing("balance_transaction", "/v1/balance_transactions", "created:range currency:str payout:str source:str type:str")
+_LIST = listing(
+    "balance_transaction", "/v1/balance_transactions", "created:range currency:str payout:str source:str type:str"
+)
 OPERATIONS = [
     Operation("GET", _LIST.path, _list, _LIST.params, listing=True, kind="balance_transaction"),
     retrieving("balance_transaction", "/v1/balance_transactions/{id}"),

@@ -12,7 +12,7 @@ from .catalog import currency_of
 from .errors import StripeError, bad_request, unexpected_state
 from .events import emit
 from .operation import Params, given, listing, metadata, op, retrieving
-from .payment_methods import ADDRESS, METHOD_DATA, card_of
+from .payment_methods import ADDRESS, NO_ADDRESS, card_of
 from .store import Object
 from .tasks import task
 
@@ -27,10 +27,7 @@ _COMMON = (
     " statement_descriptor:str statement_descriptor_suffix:str transfer_group:str"
     f" payment_method_options:{_OPTIONS} payment_method_types<:[str] allowed_payment_method_types>:[str]"
 )
-_CONFIRM = (
-    "payment_method:str return_url:str off_session:bool|one_off|recurring error_on_requires_action:bool use_stripe_sdk:bool"
-    f" payment_method_data:{METHOD_DATA}"
-)
+_CONFIRM = "payment_method:str return_url:str off_session:bool|one_off|recurring error_on_requires_action:bool use_stripe_sdk:bool"
 
 
 def create(world: World, params: Params) -> Object:
@@ -77,7 +74,7 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
                                             "request_three_d_secure": "automatic"}},
         "payment_method_types": params.get("payment_method_types", ["card"]), "payment_record": None,
         "processing": None, "receipt_email": params.get("receipt_email") or None, "review": None,
-        "setup_future_usage": params.get("setup_future_usage") or None, "shipping": params.get("shipping") or None,
+        "setup_future_usage": params.get("setup_future_usage") or None, "shipping": _shipping(params.get("shipping")),
         "source": None, "statement_descriptor": params.get("statement_descriptor"),
         "statement_descriptor_suffix": params.get("statement_descriptor_suffix"),
         "status": "requires_confirmation" if method else "requires_payment_method", "transfer_data": None,
@@ -85,10 +82,19 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
     }, "payment_intent.created")  # fmt: skip
 
 
+def _shipping(given: Any) -> dict[str, Any] | None:
+    if not given:
+        return None
+    address = NO_ADDRESS | {k: v or None for k, v in given["address"].items()}
+    return {"carrier": None, "phone": None, "tracking_number": None} | given | {"address": address}
+
+
 def check_amount(world: World, amount: int, currency: str) -> None:
     """Refuse amounts that Stripe cannot charge."""
     if amount < 1:
-        raise bad_request("This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount")
+        raise bad_request(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
     if amount > currencies.MAXIMUM:
         raise bad_request("Amount must be no more than " + currencies.display(currencies.MAXIMUM, currency),
                           code="amount_too_large", param="amount")  # fmt: skip
@@ -108,6 +114,8 @@ def update(world: World, params: Params, id: str) -> Object:
     intent = world.get("payment_intent", id)
     values = given(params, "description", "receipt_email", "shipping", "setup_future_usage", "statement_descriptor",
                    "statement_descriptor_suffix", "transfer_group", "allowed_payment_method_types")  # fmt: skip
+    if "shipping" in values:
+        values["shipping"] = _shipping(values["shipping"])
     values["metadata"] = metadata(intent["metadata"], params.get("metadata"))
     if intent["status"] not in OPEN and {"amount", "currency", "customer", "payment_method"} & params.keys():
         raise unexpected_state(
@@ -140,7 +148,10 @@ def confirm(world: World, params: Params, id: str) -> Object:
     method = _method(world, params)
     if method:
         world.change(intent, payment_method=method["id"])
-    world.change(intent, **given(params, "receipt_email", "shipping", "setup_future_usage"))
+    values = given(params, "receipt_email", "setup_future_usage")
+    if "shipping" in params:
+        values["shipping"] = _shipping(params["shipping"])
+    world.change(intent, **values)
     return _confirm(world, intent, params)
 
 
@@ -169,7 +180,9 @@ def _confirm(world: World, intent: Object, params: Params) -> Object:
     return intent
 
 
-def pay(world: World, intent: Object, *, off_session: bool = False, return_url: str | None = None) -> StripeError | None:
+def pay(
+    world: World, intent: Object, *, off_session: bool = False, return_url: str | None = None
+) -> StripeError | None:
     """Attempt an intent with its payment method; return the error of a decline."""
     method = world.raw("payment_method", intent["payment_method"])
     card = card_of(method)
@@ -177,8 +190,13 @@ def pay(world: World, intent: Object, *, off_session: bool = False, return_url: 
         if not method.get("_authenticated") or card.three_d == "always":
             if off_session:
                 return decline(world, intent, "authentication_required")
-            action = {"type": "redirect_to_url", "redirect_to_url": {
-                "return_url": return_url, "url": f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}"}}
+            action = {
+                "type": "redirect_to_url",
+                "redirect_to_url": {
+                    "return_url": return_url,
+                    "url": f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}",
+                },
+            }
             world.change(intent, "payment_intent.requires_action", status="requires_action", next_action=action,
                          last_payment_error=None)  # fmt: skip
             return None
@@ -309,8 +327,6 @@ def _tell(world: World, intent: Object) -> None:
 def _method(world: World, params: Params) -> Object | None:
     if "payment_method" in params:
         method = payment_methods.resolve(world, params["payment_method"])
-    elif "payment_method_data" in params:
-        method = payment_methods.create(world, params["payment_method_data"])
     else:
         return None
     if method.get("_detached"):
@@ -333,7 +349,7 @@ OPERATIONS = [
     listing("payment_intent", "/v1/payment_intents", "created:range customer:str", by={"customer": "customer"}),
     retrieving("payment_intent", "/v1/payment_intents/{intent}"),
     op("POST", "/v1/payment_intents/{intent}", update,
-       f"amount:int currency:str customer:str payment_method:str payment_method_data:{METHOD_DATA} {_COMMON}",
+       f"amount:int currency:str customer:str payment_method:str {_COMMON}",
        kind="payment_intent"),
     op("POST", "/v1/payment_intents/{intent}/confirm", confirm,
        f"receipt_email?:str shipping?:{_SHIPPING} setup_future_usage?:off_session|on_session {_CONFIRM}"

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 ADDRESS = "{city?:str country?:str line1?:str line2?:str postal_code?:str state?:str}"
 BILLING = f"{{address?:{ADDRESS} email?:str name?:str phone?:str tax_id:str}}"
 _CARD = "{number:str exp_month:int exp_year:int cvc:str token:str networks:{preferred:str}}"
-METHOD_DATA = f"{{type!:card billing_details:{BILLING} card:{_CARD} metadata:map allow_redisplay:always|limited|unspecified}}"
+METHOD_DATA = (
+    f"{{type!:card billing_details:{BILLING} card:{_CARD} metadata:map allow_redisplay:always|limited|unspecified}}"
+)
 NO_ADDRESS = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
 
 
@@ -41,7 +43,9 @@ def create(world: World, params: Params) -> Object:
     return method
 
 
-def make(world: World, token: str, billing: Params | None = None, data: Any = None, created: int | None = None) -> Object:
+def make(
+    world: World, token: str, billing: Params | None = None, data: Any = None, created: int | None = None
+) -> Object:
     """Create a payment method that behaves as `token` says."""
     card = TOKENS[token]
     address = NO_ADDRESS | {k: v or None for k, v in ((billing or {}).get("address") or {}).items()}

@@ -39,7 +39,9 @@ def create(world: World, params: Params) -> Object:
     if destination != BANK and destination not in FAILING:
         raise bad_request(f"No such external account: '{destination}'", code="resource_missing", param="destination")
     if amount < 1:
-        raise bad_request("This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount")
+        raise bad_request(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
     if currency in ("huf", "twd") and amount % 100:
         raise bad_request(f"Payouts in {currency} must be in multiples of 100.", param="amount")
     if amount > world.ledger.available[currency]:
@@ -121,7 +123,9 @@ def cancel(world: World, params: Params, id: str) -> Object:
     payout = world.get("payout", id)
     if payout["status"] != "pending" or payout["automatic"]:
         raise bad_request(f"Payout {id} cannot be canceled: only a pending manual payout can.")
-    back = money.post(world, "payout_cancel", payout["amount"], payout["currency"], source=id, description="PAYOUT CANCEL")
+    back = money.post(
+        world, "payout_cancel", payout["amount"], payout["currency"], source=id, description="PAYOUT CANCEL"
+    )
     world.change(payout, status="canceled", failure_balance_transaction=back["id"])
     emit(world, "payout.canceled", payout)
     return payout

@@ -27,7 +27,9 @@ def create(world: World, params: Params) -> Object:
     left = charge["amount_captured"] - charge["amount_refunded"]
     amount = params.get("amount", left)
     if amount < 1:
-        raise bad_request("This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount")
+        raise bad_request(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
     if amount > left:
         shown, rest = (currencies.display(a, charge["currency"]) for a in (amount, left))
         raise bad_request(f"Refund amount ({shown}) is greater than unrefunded amount on charge ({rest})",
@@ -171,7 +173,9 @@ def _check(charge: Object) -> None:
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise bad_request(f"Charge {charge['id']} was not captured and cannot be refunded.", param="charge")
     if charge["disputed"] and not charge.get("_refundable", False):
-        raise StripeError(400, f"Charge {charge['id']} has been charged back; cannot issue a refund.", "charge_disputed")
+        raise StripeError(
+            400, f"Charge {charge['id']} has been charged back; cannot issue a refund.", "charge_disputed"
+        )
     if charge["refunded"]:
         raise bad_request(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
 

@@ -19,6 +19,8 @@ View = dict[str, Any]
 
 def view(world: World, obj: Object, version: str) -> View:
     """Return an object as `version` shows it; the top level is the caller's to change."""
+    if obj.get("deleted") and obj["object"] == "discount":
+        return {k: v for k, v in live_view(world, obj, version).items() if k != "end"} | {"deleted": True}
     if obj.get("deleted"):
         return {"id": obj["id"], "object": obj["object"], "deleted": True}
     if obj["object"] == "event":

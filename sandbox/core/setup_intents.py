@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import payment_methods
 from .errors import StripeError, bad_request
 from .operation import Params, given, listing, metadata, op, retrieving
-from .payment_methods import METHOD_DATA, card_of
+from .payment_methods import card_of
 from .store import Object
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def _confirm(world: World, intent: Object, params: Params) -> Object:
                  "payment_method": method["id"], "type": "card_error"}  # fmt: skip
         world.change(intent, "setup_intent.setup_failed", status="requires_payment_method", payment_method=None,
                      last_setup_error=error)  # fmt: skip
-        raise StripeError(402, card.message, card.error_code, type="card_error", decline_code=card.decline, setup_intent=intent)
+        raise StripeError(
+            402, card.message, card.error_code, type="card_error", decline_code=card.decline, setup_intent=intent
+        )
     if card.three_d and not method.get("_authenticated"):
         url = f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}"
         action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": params.get("return_url"), "url": url}}
@@ -120,12 +122,10 @@ def cancel(world: World, params: Params, id: str) -> Object:
 
 
 def _method(world: World, params: Params) -> Object | None:
-    if "payment_method" in params:
-        return payment_methods.resolve(world, params["payment_method"])
-    return payment_methods.create(world, params["payment_method_data"]) if "payment_method_data" in params else None
+    return payment_methods.resolve(world, params["payment_method"]) if "payment_method" in params else None
 
 
-_CONFIRM = f"payment_method:str payment_method_data:{METHOD_DATA} return_url:str use_stripe_sdk:bool"
+_CONFIRM = "payment_method:str return_url:str use_stripe_sdk:bool"
 OPERATIONS = [
     op("POST", "/v1/setup_intents", create, "automatic_payment_methods:{enabled!:bool allow_redirects:always|never} confirm:bool"
        f" customer:str description:str metadata:map usage:off_session|on_session payment_method_types<:[str] {_CONFIRM}"),
@@ -133,7 +133,7 @@ OPERATIONS = [
             keep=lambda world, params: _keep(params)),
     retrieving("setup_intent", "/v1/setup_intents/{intent}"),
     op("POST", "/v1/setup_intents/{intent}", update,
-       f"customer:str description:str metadata?:map payment_method:str payment_method_data:{METHOD_DATA}", kind="setup_intent"),
+       "customer:str description:str metadata?:map payment_method:str", kind="setup_intent"),
     op("POST", "/v1/setup_intents/{intent}/confirm", confirm, _CONFIRM, kind="setup_intent"),
     op("POST", "/v1/setup_intents/{intent}/cancel", cancel, "cancellation_reason:abandoned|duplicate|requested_by_customer",
        kind="setup_intent"),

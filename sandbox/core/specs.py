@@ -1,13 +1,13 @@
 """What parameters an operation takes, written as one line of text each, and checked.
 
-    name!:str            required text             images?:[str]      list, '' unsets it
-    amount:int           whole number              recurring:{...}    hash
-    active:bool          true or false             metadata?:map      free keys and texts
-    percent:num          decimal number            type:a|b           one of these words
-    until:dec            decimal kept as text      created:range      seconds or {gt,gte,lt,lte}
-    up_to:int|inf        number or that word       coupon<:str        only before 2025 ('<')
-    promotion>:{...}     only in the pinned version ('>')
-    options:{_each:{..}} hash with free keys, each value checked
+name!:str            required text             images?:[str]      list, '' unsets it
+amount:int           whole number              recurring:{...}    hash
+active:bool          true or false             metadata?:map      free keys and texts
+percent:num          decimal number            type:a|b           one of these words
+until:dec            decimal kept as text      created:range      seconds or {gt,gte,lt,lte}
+up_to:int|inf        number or that word       coupon<:str        only before 2025 ('<')
+promotion>:{...}     only in the pinned version ('>')
+options:{_each:{..}} hash with free keys, each value checked
 """
 
 from __future__ import annotations

@@ -132,11 +132,16 @@ def _prices(world: World, items: list[Params], currency: str | None) -> list[tup
             raise bad_request("The price specified is set to `type=one_time` but this field only accepts prices with"
                               " `type=recurring`.", param=f"items[{place}][price]")  # fmt: skip
         if not price["active"]:
-            raise bad_request(f"The price specified is inactive. This field only accepts active prices.", param=f"items[{place}][price]")  # noqa: F541
+            raise bad_request(
+                "The price specified is inactive. This field only accepts active prices.",
+                param=f"items[{place}][price]",
+            )  # noqa: F541
         found.append((price, price["currency"]))
     rhythms = {(p["recurring"]["interval"], p["recurring"]["interval_count"]) for p, _ in found}
     if len(rhythms) > 1 or len({c for _, c in found}) > 1:
-        raise bad_request("Currency and interval fields must match across all prices on this subscription.", param="items")
+        raise bad_request(
+            "Currency and interval fields must match across all prices on this subscription.", param="items"
+        )
     if currency and currency.lower() != found[0][1]:
         raise bad_request(f"The price specified only supports `{found[0][1]}`.", param="currency")
     return found
@@ -185,7 +190,10 @@ def _check_payable(world: World, params: Params, customer: Object, method: Objec
                           code="resource_missing")  # fmt: skip
     card = card_of(method)
     if behavior == "error_if_incomplete" and (card.decline or card.three_d == "always"):
-        code, text = card.error_code if card.decline else "subscription_payment_intent_requires_action", "Your card was declined."
+        code, text = (
+            card.error_code if card.decline else "subscription_payment_intent_requires_action",
+            "Your card was declined.",
+        )
         raise StripeError(402, card.message if card.decline else text, code, type="card_error",
                           decline_code=card.decline or None)  # fmt: skip
 
@@ -195,7 +203,10 @@ def _check_payable(world: World, params: Params, customer: Object, method: Objec
 
 def on_invoice_paid(world: World, subscription: Object, invoice: Object) -> None:
     """Activate a subscription whose invoice has been paid."""
-    if subscription["status"] in ("incomplete", "past_due", "unpaid") and subscription["latest_invoice"] in (None, invoice["id"]):
+    if subscription["status"] in ("incomplete", "past_due", "unpaid") and subscription["latest_invoice"] in (
+        None,
+        invoice["id"],
+    ):
         values: dict[str, Any] = {"status": "active"}
         intent = world.find("payment_intent", invoice["_payment_intent"])
         if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription" and intent:
@@ -244,11 +255,18 @@ def update(world: World, params: Params, id: str) -> Object:
         pause = params["pause_collection"] or None
         values["pause_collection"] = pause and {"behavior": pause["behavior"], "resumes_at": pause.get("resumes_at")}
     if "trial_settings" in params:
-        values["trial_settings"] = {"end_behavior": {"billing_cycle_anchor": None} | params["trial_settings"]["end_behavior"]}
+        values["trial_settings"] = {
+            "end_behavior": {"billing_cycle_anchor": None} | params["trial_settings"]["end_behavior"]
+        }
     if "items" in params:
         values["items"] = edited_items(world, subscription, params["items"])
     if isinstance(params.get("trial_end"), int):
-        values |= {"trial_end": params["trial_end"], "billing_cycle_anchor": params["trial_end"], "status": "trialing", "_number": 0}
+        values |= {
+            "trial_end": params["trial_end"],
+            "billing_cycle_anchor": params["trial_end"],
+            "status": "trialing",
+            "_number": 0,
+        }
         values["items"] = cycle.moved(values.get("items", subscription["items"]), (world.now, params["trial_end"]))
     world.change(subscription, "customer.subscription.updated", **values)
     if "trial_end" in values:
@@ -283,14 +301,19 @@ def edited_items(world: World, subscription: Object, entries: list[Params]) -> l
     for place, entry in enumerate(entries):
         item = next((i for i in items if i["id"] == entry.get("id")), None)
         if entry.get("id") and item is None:
-            raise bad_request(f"No such subscription item: '{entry['id']}'", code="resource_missing", param=f"items[{place}][id]")
+            raise bad_request(
+                f"No such subscription item: '{entry['id']}'", code="resource_missing", param=f"items[{place}][id]"
+            )
         if item is not None and entry.get("deleted"):
             items.remove(item)
             continue
         if "price" in entry:
             price = _prices(world, [entry], None)[0][0]
             if item is None:
-                period = (subscription["items"][0]["current_period_start"], subscription["items"][0]["current_period_end"])
+                period = (
+                    subscription["items"][0]["current_period_start"],
+                    subscription["items"][0]["current_period_end"],
+                )
                 items.append(new_item(world, subscription["id"], price, entry, period))
                 continue
             item["price"] = price["id"]
@@ -303,7 +326,9 @@ def edited_items(world: World, subscription: Object, entries: list[Params]) -> l
     return items
 
 
-def cancel_now(world: World, subscription: Object, reason: str = "cancellation_requested", comment: Params | None = None) -> None:
+def cancel_now(
+    world: World, subscription: Object, reason: str = "cancellation_requested", comment: Params | None = None
+) -> None:
     """End a subscription at once."""
     details = subscription["cancellation_details"] | {"reason": reason} | (comment or {})
     world.change(subscription, status="canceled", canceled_at=subscription["canceled_at"] or world.now,

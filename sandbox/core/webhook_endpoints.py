@@ -67,7 +67,9 @@ def _delete(world: World, params: Params, id: str) -> Object:
 
 def _check_url(url: str) -> None:
     if not url.startswith(("http://", "https://")):
-        raise bad_request("Invalid URL: An explicit scheme (such as https) must be provided.", code="url_invalid", param="url")
+        raise bad_request(
+            "Invalid URL: An explicit scheme (such as https) must be provided.", code="url_invalid", param="url"
+        )
 
 
 OPERATIONS = [

@@ -22,6 +22,7 @@ from .store import Object, Row, Store
 from .tasks import TASKS
 from .timeline import Timeline
 
+
 class World:
     """One Stripe account in test mode."""
 

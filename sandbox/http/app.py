@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from ..core import Request, Response
+from sandbox.core import Request, Response
+
 from . import control
 from .service import Service
 

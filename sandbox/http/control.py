@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import checkout, disputes, money, payment_intents, payouts, refunds, setup_intents, snapshot, wire
-from ..core.errors import StripeError
-from ..core.webhook_endpoints import roll_secret
+from sandbox.core import checkout, disputes, money, payment_intents, payouts, refunds, setup_intents, snapshot, wire
+from sandbox.core.errors import StripeError
+from sandbox.core.webhook_endpoints import roll_secret
+
 from .service import Service
 
 
@@ -146,7 +147,9 @@ def _fail_refund(service: Service, data: Data, id: str) -> Data:
 
 
 def _fee(service: Service, data: Data, id: str) -> Data:
-    line = money.stripe_fee(service.world, data["amount"], data["currency"], data.get("description", "Billing - Usage Fee"))
+    line = money.stripe_fee(
+        service.world, data["amount"], data["currency"], data.get("description", "Billing - Usage Fee")
+    )
     return {"id": line["id"]}
 
 

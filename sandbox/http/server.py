@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import uvicorn
 
-from ..core import Settings, World
+from sandbox.core import Settings, World
+
 from .app import App
 from .service import Service
 

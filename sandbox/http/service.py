@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import urllib3
 
-from ..core import Request, Response, World, handle
-from ..core.deliveries import Sending, sending
+from sandbox.core import Request, Response, World, handle
+from sandbox.core.deliveries import Sending, sending
 
 SEND_TIMEOUT_SECONDS = 15.0
 MAX_ROUNDS = 50

@@ -12,10 +12,22 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from ..core import Settings, World, customers, disputes, money, payment_intents, payment_methods, payouts, refunds, subscriptions
-from ..core.errors import StripeError
-from ..core.settings import DAY, EVENT_DAYS, HOUR
-from ..core.store import Object
+from sandbox.core import (
+    Settings,
+    World,
+    customers,
+    disputes,
+    money,
+    payment_intents,
+    payment_methods,
+    payouts,
+    refunds,
+    subscriptions,
+)
+from sandbox.core.errors import StripeError
+from sandbox.core.settings import DAY, EVENT_DAYS, HOUR
+from sandbox.core.store import Object
+
 from .people import person
 from .shelf import Shelf, stock
 
@@ -87,7 +99,9 @@ class Story:
             self.world.tick(when)
             what(*args)
         self.world.tick(self.plan.end)
-        self.world.settings = settings(after_retries="canceled", settle_seconds=2, refund_seconds=30, dispute_seconds=60)
+        self.world.settings = settings(
+            after_retries="canceled", settle_seconds=2, refund_seconds=30, dispute_seconds=60
+        )
 
     def _arrivals(self) -> list[float]:
         """Return when customers come: more each month, more before the holidays, by day."""
@@ -107,7 +121,9 @@ class Story:
         customer = customers.create(self.world, person(self.dice, country, self.mails))
         if self.dice.random() < 0.03:
             return
-        self.new_card(customer, "pm_card_jp" if country == "JP" and self.dice.random() < 0.5 else self.dice.choice(GOOD))
+        self.new_card(
+            customer, "pm_card_jp" if country == "JP" and self.dice.random() < 0.5 else self.dice.choice(GOOD)
+        )
         subscribes = self.dice.random() < 0.62
         if subscribes:
             self.at(self.world.now + self.dice.randint(60, 3 * DAY), self.subscribe, customer, currency)
@@ -270,5 +286,7 @@ class Story:
     def fading(self, place: int) -> None:
         """A card stops working shortly before its first renewal: past due at the end."""
         customer = self._newcomer("pm_card_visa")
-        subscriptions.create(self.world, {"customer": customer["id"], "items": [{"price": self.shelf.monthly["usd"][place]}]})
+        subscriptions.create(
+            self.world, {"customer": customer["id"], "items": [{"price": self.shelf.monthly["usd"][place]}]}
+        )
         self.at(self.plan.end - 10 * DAY, self.new_card, customer, "pm_card_chargeCustomerFail")

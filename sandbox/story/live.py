@@ -5,12 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from ..core.store import Object
+from sandbox.core.store import Object
+
 from .account import BAD, Plan, Story
 from .shelf import Shelf, found
 
 if TYPE_CHECKING:
-    from ..core import World
+    from sandbox.core import World
 
 _WEIGHTS = {"buy": 58, "arrive": 12, "subscribe": 14, "refund": 8, "decline": 8}
 

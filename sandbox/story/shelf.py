@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core import catalog, coupons
+from sandbox.core import catalog, coupons
 
 if TYPE_CHECKING:
-    from ..core import World
+    from sandbox.core import World
 
 BOOKS = (
     ("The Slow Garden", "Hardcover, 240 pages. A year in a small garden.", 3200, 2900, 4200),
@@ -24,7 +24,16 @@ COURSES = (
 MAGAZINES = (
     ("Marginalia Magazine, digital", "Every issue as PDF and EPUB.", 600, 550, 800, 6000, 5500, 8000),
     ("Marginalia Magazine, print", "Six issues a year in your letterbox.", 1200, 1150, 1600, 12000, 11500, 16000),
-    ("Marginalia Circle", "Print, digital, and two evenings with authors a year.", 2500, 2300, 3300, 25000, 23000, 33000),
+    (
+        "Marginalia Circle",
+        "Print, digital, and two evenings with authors a year.",
+        2500,
+        2300,
+        3300,
+        25000,
+        23000,
+        33000,
+    ),
     ("Study Room", "All courses while you are a member.", 1900, 1750, 2500, 19000, 17500, 25000),
 )
 CURRENCIES = ("usd", "eur", "jpy")
@@ -60,17 +69,36 @@ def stock(world: World) -> Shelf:
                 world.change(world.raw("product", product), default_price=monthly)
     _api_plans(world, shelf)
     coupons.create(world, {"id": "WELCOME10", "percent_off": 10.0, "duration": "once", "name": "Welcome, 10 % off"})
-    coupons.create(world, {"id": "LIBRARY25", "percent_off": 25.0, "duration": "repeating", "duration_in_months": 6, "name": "Libraries, 25 % off"})
-    coupons.create(world, {"id": "FRIEND5", "amount_off": 500, "currency": "usd", "duration": "forever", "name": "Friends of the press"})
+    coupons.create(
+        world,
+        {
+            "id": "LIBRARY25",
+            "percent_off": 25.0,
+            "duration": "repeating",
+            "duration_in_months": 6,
+            "name": "Libraries, 25 % off",
+        },
+    )
+    coupons.create(
+        world,
+        {"id": "FRIEND5", "amount_off": 500, "currency": "usd", "duration": "forever", "name": "Friends of the press"},
+    )
     coupons.create_code(world, {"promotion": {"coupon": "WELCOME10"}, "code": "WELCOME"})
     return shelf
 
 
 def _api_plans(world: World, shelf: Shelf) -> None:
     api = _product(world, "Catalogue API", "Our catalogue as data, for shops and libraries.", "seat")
-    graduated = [{"up_to": 5, "unit_amount": 900}, {"up_to": 20, "unit_amount": 700}, {"up_to": "inf", "unit_amount": 500}]
+    graduated = [
+        {"up_to": 5, "unit_amount": 900},
+        {"up_to": 20, "unit_amount": 700},
+        {"up_to": "inf", "unit_amount": 500},
+    ]
     volume = [{"up_to": 10, "unit_amount": 800, "flat_amount": 500}, {"up_to": "inf", "unit_amount": 600}]
-    for mode, tiers, nick in (("graduated", graduated, "API seats, monthly"), ("volume", volume, "API seats by volume")):
+    for mode, tiers, nick in (
+        ("graduated", graduated, "API seats, monthly"),
+        ("volume", volume, "API seats by volume"),
+    ):
         params: dict[str, Any] = {"currency": "usd", "product": api, "billing_scheme": "tiered", "tiers": tiers,
                                   "tiers_mode": mode, "recurring": {"interval": "month"}, "nickname": nick}  # fmt: skip
         shelf.seats.append(catalog.create_price(world, params)["id"])
@@ -107,5 +135,7 @@ def found(world: World) -> Shelf:
         if price["billing_scheme"] == "tiered" or price["transform_quantity"]:
             shelf.seats.append(price["id"])
         elif rhythm in (None, "month", "year"):
-            {None: shelf.once, "month": shelf.monthly, "year": shelf.yearly}[rhythm][price["currency"]].append(price["id"])
+            {None: shelf.once, "month": shelf.monthly, "year": shelf.yearly}[rhythm][price["currency"]].append(
+                price["id"]
+            )
     return shelf
