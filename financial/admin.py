@@ -5,7 +5,7 @@ Secrets are written, never read back: the forms show the last four characters at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -190,7 +190,7 @@ class LookOnly(_AdminAny):
 
     show_full_result_count = False
     list_per_page = 50
-    list_select_related: tuple[str, ...] = ("credential",)
+    list_select_related: ClassVar[Any] = ("credential",)
     hidden: tuple[str, ...] = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -242,7 +242,7 @@ class TransactionAdmin(LookOnly):
 @admin.register(StripeTransaction)
 class StripeTransactionAdmin(LookOnly):
     list_display = ("id", "charge_stripe_id", "estimated_fee_minor", "is_rough", "settled_at")
-    list_select_related = ()
+    list_select_related: ClassVar[Any] = ()
     search_fields = ("charge_stripe_id__exact",)
     ordering = ("-id",)
 
@@ -288,7 +288,7 @@ class StripeRequestAdmin(LookOnly):
 @admin.register(PaymentNotice)
 class PaymentNoticeAdmin(LookOnly):
     list_display = ("kind", "payment_intent", "sent_at", "error")
-    list_select_related = ("payment_intent",)
+    list_select_related: ClassVar[Any] = ("payment_intent",)
     ordering = ("-id",)
 
 

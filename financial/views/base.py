@@ -119,7 +119,8 @@ class StaffView(View):
             text = str(error) if error.args and isinstance(error.args[0], str) else "There is nothing at this address."
             return self.error(404, "Not found", text, "It may belong to another credential, or not be synced yet.")
         except NoActiveCredential as error:
-            return self.page("financial/no_credential.html", {"error": error}, status=409)
+            status = 409 if request.method in UNSAFE_METHODS else 200
+            return self.page("financial/no_credential.html", {"error": error}, status=status)
         except FinancialError as error:
             return self.failed(error)
         except ImproperlyConfigured as error:  # keys that cannot be decrypted: not even the shell can be drawn

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.http.response import HttpResponseBase
@@ -21,6 +23,8 @@ TEXTS = {200: "ok", 400: "rejected", 405: "post only", 413: "too large", 503: "t
 
 
 @csrf_exempt
+@login_not_required
+@transaction.non_atomic_requests  # the row must be committed before the answer, and a failing commit is a 503
 def receive(request: HttpRequest) -> HttpResponseBase:
     """Hand the raw body to the facade and say in a status what became of it."""
     if request.method != "POST":

@@ -1,0 +1,85 @@
+"""How pages write money, moments and states."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import time_machine
+
+from financial.models import StripePaymentIntent
+from financial.templatetags import financial as tags
+
+NOW = dt.datetime(2026, 10, 15, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [(1050, "usd", "$10.50 USD"), (-500, "eur", "−€5.00 EUR"), (500, "jpy", "¥500 JPY"), (5120, "kwd", "KWD 5.120")],
+)
+def test_money_carries_its_code_once(amount, currency, text):
+    assert tags.money_text(amount, currency).replace("\u00a0", " ") == text
+    assert tags.money(amount, currency).count(currency.upper()) == 1
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_no_amount_is_a_dash_and_zero_is_not(nothing):
+    assert tags.money(nothing, "usd") == tags.money_text(nothing, "usd") == "—"
+    assert "$0.00" in tags.money(0, "usd")
+
+
+def test_an_unknown_currency_is_shown_and_escaped():
+    assert "<b>" not in tags.money(5, "<b>")
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (dt.timedelta(seconds=3), "just now"),
+        (dt.timedelta(minutes=1), "1 minute ago"),
+        (dt.timedelta(hours=5), "5 hours ago"),
+        (dt.timedelta(days=6), "6 days ago"),
+        (dt.timedelta(days=-2), "in 2 days"),
+        (dt.timedelta(days=30), "15 Sep, 12:00"),
+        (dt.timedelta(days=400), "10 Sep 2025"),
+    ],
+)
+def test_moments_are_relative_within_a_week(ago, text):
+    with time_machine.travel(NOW, tick=False):
+        assert f">{text}</time>" in tags.when(NOW - ago)
+
+
+def test_a_moment_tells_the_accounts_time_and_utc(settings):
+    settings.FINANCIAL_TIME_ZONE = "Europe/Berlin"
+
+    written = tags.when(NOW, "exact")
+
+    assert 'datetime="2026-10-15T12:00:00+00:00"' in written
+    assert 'title="15 Oct 2026, 14:00:00 CEST · 15 Oct 2026, 12:00:00 UTC"' in written
+    assert ">15 Oct 2026, 14:00 CEST</time>" in written
+
+
+def test_no_moment_is_a_dash():
+    assert tags.when(None) == "—"
+
+
+def test_a_badge_has_words_an_icon_and_stripes_own_word():
+    badge = tags.status(StripePaymentIntent(status="requires_capture"))
+
+    assert "Uncaptured" in badge and "<svg" in badge and 'title="requires_capture"' in badge
+
+
+def test_a_payment_without_money_after_an_error_has_failed():
+    badge = tags.status(StripePaymentIntent(status="requires_payment_method", error_code="card_declined"))
+
+    assert "Failed" in badge and 'title="requires_payment_method"' in badge
+
+
+def test_an_unknown_state_is_shown_as_it_is_and_escaped():
+    assert "Brand new state" in tags.status("brand_new_state", "payment")
+    assert "<script>" not in tags.status("<script>", "payment")
+
+
+def test_resources_are_named_as_people_do():
+    assert tags.resource_words("payment_intent") == "Payments"
+    assert tags.resource_words("balance_transaction") == "Balance transactions"
