@@ -10,10 +10,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from financial import conf, engines, outbox, sync, webhooks
-from financial.errors import CredentialRefused, FinancialError, InvalidAmount, NoActiveCredential, SyncAlreadyRunning
+from financial.errors import (
+    CannotVerify,
+    CredentialRefused,
+    FinancialError,
+    InvalidAmount,
+    NoActiveCredential,
+    SyncAlreadyRunning,
+)
 from financial.gateway import AccountFacts, StripeGateway, bodies
 from financial.mirror.resources import BY_NAME
 from financial.models import (
@@ -229,14 +237,18 @@ def receive_webhook(body: bytes, signature: str, *, wake: bool = True) -> Stripe
     Raises:
         WebhookRejected: it was not stored; `status` is the HTTP answer Stripe expects.
     """
-    event = webhooks.receive(
-        body,
-        signature,
-        signing_secrets(),
-        now=timezone.now(),
-        bytes_max=conf.get("WEBHOOK_MAX_BYTES"),
-        tolerance_seconds=conf.get("WEBHOOK_TOLERANCE_SECONDS"),
-    )
+    try:
+        event = webhooks.receive(
+            body,
+            signature,
+            signing_secrets(),
+            now=timezone.now(),
+            bytes_max=conf.get("WEBHOOK_MAX_BYTES"),
+            tolerance_seconds=conf.get("WEBHOOK_TOLERANCE_SECONDS"),
+        )
+    except (CannotVerify, ImproperlyConfigured) as error:
+        logger.critical("webhooks are turned away until this is mended: %s", error)
+        raise CannotVerify(str(error)) from error
     if wake and event.state == StripeWebhookEvent.State.WAITING:
         engines.wake()
     return event
@@ -244,13 +256,10 @@ def receive_webhook(body: bytes, signature: str, *, wake: bool = True) -> Stripe
 
 def signing_secrets() -> list[webhooks.SigningSecret]:
     """Return every secret a webhook may be signed with: each credential's own, and the environment's."""
-    found = [
-        webhooks.SigningSecret(credential, credential.webhook_secret)
-        for credential in StripeCredential.objects.filter(is_sample=False, is_from_environment=False)
-        if credential.webhook_secret
-    ]
-    active = StripeCredential.objects.active()
+    credentials = StripeCredential.objects.filter(is_sample=False, is_from_environment=False).defer("secret_key")
+    found = [webhooks.SigningSecret(row, row.webhook_secret) for row in credentials if row.webhook_secret]
     from_environment = [str(secret) for secret in conf.get("STRIPE_WEBHOOK_SECRETS") if secret]
+    active = StripeCredential.objects.active() if from_environment else None
     return found + [webhooks.SigningSecret(active, secret) for secret in from_environment if active]
 
 

@@ -107,7 +107,7 @@ def _facts(credential: StripeCredential, body: bytes) -> dict[str, Any]:
             "livemode": event.get("livemode") is True,
             "created_at": at(event["created"]),
             "object_type": str(subject.get("object") or "")[:64],
-            "object_stripe_id": str(subject.get("id") or "")[:255],
+            "object_stripe_id": subject["id"] if _is_id(subject.get("id")) else "",
         }
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return {**unreadable, "error": "The body is not an event."}
@@ -127,6 +127,8 @@ def _routing(credential: StripeCredential, facts: dict[str, Any]) -> dict[str, A
         return {"state": State.MISROUTED, "error": "The event belongs to a connected account."}
     if facts["type"] not in BY_EVENT:
         return {"state": State.IGNORED}
+    if not facts["object_stripe_id"] or facts["object_type"] != BY_EVENT[facts["type"]].name:
+        return {"state": State.QUARANTINED, "error": "The event does not carry the object its type names."}
     return {"state": State.WAITING}
 
 
