@@ -147,7 +147,7 @@ def _environment(folder: Path, sandbox_port: int) -> None:
         "STUDIO_DEBUG": "false",
         "STUDIO_EMAIL_FROM": "books@publisher.example",
         "STUDIO_LOG_LEVEL": "WARNING",  # here, at the terminal; the server tells more in its log
-        "EMAIL_URL": f"filemail://{urllib.parse.quote(str(mail))}",
+        "EMAIL_URL": f"filemail:///{urllib.parse.quote(str(mail))}",  # of the path the first slash is cut off
         "FINANCIAL_STRIPE_BASE_URL": f"http://{HOST}:{sandbox_port}",
         "FINANCIAL_SEND_PAYMENT_EMAILS": "true",
         "PYTHONUNBUFFERED": "1",

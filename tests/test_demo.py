@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -28,6 +29,29 @@ def test_demo_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[s
         demo._options(["--port", port])
     assert stopped.value.code == 2
     assert "is not a port" in capsys.readouterr().err
+
+
+def test_demo_takes_over_no_key_database_or_mail_server_and_keeps_mails_as_files(tmp_path: Path) -> None:
+    names = ("FINANCIAL_STRIPE_SECRET_KEY", "EMAIL_FILE_PATH", "FINANCIAL_STRIPE_BASE_URL", "SECRET_KEY")
+    script = f"""
+import json
+from pathlib import Path
+from studio import demo
+demo._environment(Path("demo"), 12345)
+from studio import settings
+found = [getattr(settings, name) for name in {names}]
+print(json.dumps([*found, str(settings.DATABASES["default"]["NAME"])]))
+"""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    theirs = {"STRIPE_SECRET_KEY": "sk_live_theirs", "EMAIL_URL": "smtp://mail.example", "STUDIO_SECRET_KEY": "theirs"}
+    theirs |= {"DATABASE_URL": "postgres://db.example/theirs", "FINANCIAL_STRIPE_BASE_URL": "https://api.stripe.com"}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **theirs}
+    done = subprocess.run([sys.executable, "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True)
+    key, mail, stripe, secret, database = json.loads(done.stdout)
+    assert (key, stripe) == ("", "http://127.0.0.1:12345")
+    assert secret != "theirs"
+    assert (mail, database) == (str(folder / "mail"), str(folder / "studio.sqlite3"))
 
 
 def _demo(folder: Path, port: int, **environment: str) -> subprocess.Popen[str]:

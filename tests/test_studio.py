@@ -104,6 +104,11 @@ def test_cookies_are_secure_only_behind_https(tmp_path: Path) -> None:
     assert _settings(tmp_path, *names, STUDIO_HTTPS="true") == [True, True, "__Host-sessionid", 31_536_000]
 
 
+def test_mails_go_to_files_in_the_folder_named_with_four_slashes(tmp_path: Path) -> None:
+    found = _settings(tmp_path, "EMAIL_BACKEND", "EMAIL_FILE_PATH", EMAIL_URL="filemail:////var/mail/our%20studio")
+    assert found == ["django.core.mail.backends.filebased.EmailBackend", "/var/mail/our studio"]
+
+
 def test_every_setting_of_the_app_is_read_from_the_environment_in_its_type(tmp_path: Path) -> None:
     given = {
         "FINANCIAL_STRIPE_ATTEMPTS": "2",
