@@ -20,7 +20,14 @@ from django.http import QueryDict
 
 from financial import money
 from financial.card_numbers import has_card_number
-from financial.errors import FinancialError, GatewayError, IdempotencyConflict, InvalidAmount, UnknownCurrency
+from financial.errors import (
+    CardDeclined,
+    FinancialError,
+    GatewayError,
+    IdempotencyConflict,
+    InvalidAmount,
+    UnknownCurrency,
+)
 from financial.models import StripeCredential, StripeCustomer, StripePrice
 from financial.pricing import price_words
 
@@ -98,10 +105,12 @@ def currency_field() -> forms.ChoiceField:
 class ActionForm(forms.Form):
     """A form that creates one thing at Stripe.
 
-    `parameters` says which field a parameter refused by Stripe belongs to.
+    `parameters` says which field a parameter refused by Stripe belongs to, `declined_at` where a declined card stands.
     """
 
     parameters: ClassVar[Mapping[str, str]] = {}
+    # Where a card's refusal stands; Stripe names no parameter for it.
+    declined_at: ClassVar[str] = ""
 
     idempotency_key = forms.CharField(
         required=False, widget=forms.HiddenInput, validators=[RegexValidator(r"\A[0-9a-f]{32}\Z")]
@@ -133,14 +142,19 @@ class ActionForm(forms.Form):
         A refusal is final, so the corrected form gets a new key. Where the outcome is unknown the key stays: sent
         again, the form finishes what it began.
         """
-        name = self.parameters.get(error.param) if isinstance(error, GatewayError) else None
-        if isinstance(error, GatewayError) and name:
-            request = f" (request {error.request_id})" if error.request_id else ""
-            self.add_error(name, f"{error.message}{request}")
-        else:
-            self.add_error(None, str(error))
+        self.add_error(*self._place(error))
         if isinstance(error, GatewayError) and not error.retryable and not isinstance(error, IdempotencyConflict):
             self.renew_key()
+
+    def _place(self, error: FinancialError) -> tuple[str | None, str]:
+        """Return the field an error belongs to, if any, and what to say there."""
+        if not isinstance(error, GatewayError):
+            return None, str(error)
+        request = f" (request {error.request_id})" if error.request_id else ""
+        if isinstance(error, CardDeclined) and self.declined_at:
+            return self.declined_at, f"{error.message}{request} {error.next_step}"
+        name = self.parameters.get(error.param)
+        return (name, f"{error.message}{request}") if name else (None, str(error))
 
     def renew_key(self) -> None:
         self.data = {**self.data.dict(), "idempotency_key": uuid.uuid4().hex}  # type: ignore[attr-defined]
@@ -262,6 +276,7 @@ class _ForCustomer(ActionForm):
 
 
 class PaymentForm(_ForCustomer):
+    declined_at = "payment_method"
     parameters = {
         "customer": "customer",
         "amount": "amount",
@@ -305,6 +320,7 @@ class PaymentForm(_ForCustomer):
 
 
 class SubscriptionForm(_ForCustomer):
+    declined_at = "customer"
     parameters = {
         "customer": "customer",
         "items[0][price]": "price",

@@ -150,7 +150,7 @@ def test_a_declined_card_is_said_at_its_field_and_the_payment_is_kept(
     StripeService(credential).create_customer("ada@example.com")
     answer = post(staff, "payment-new", payment_method="pm_card_chargeDeclined")
     errors = refused(answer)
-    assert "declined" in " ".join(errors.values())
+    assert "declined" in errors["payment_method"]
     payment = StripePaymentIntent.objects.get()
     assert payment.has_failed
     assert reverse("financial:payment", args=[payment.stripe_id]) in answer.content.decode()
@@ -307,9 +307,9 @@ def test_creating_needs_its_permission_and_a_csrf_token(
 
 @pytest.mark.parametrize("name", FORMS)
 def test_without_a_credential_a_form_says_how_to_get_one(name: str, staff: Client) -> None:
-    for answer in (staff.get(reverse(f"financial:{name}")), post(staff, name)):
+    for answer, status in ((staff.get(reverse(f"financial:{name}")), 200), (post(staff, name), 409)):
         assert "No active Stripe credential found" in answer.content.decode()
-        assert answer.status_code == 409
+        assert answer.status_code == status
 
 
 @pytest.mark.postgres

@@ -185,6 +185,12 @@ def test_htmx_gets_the_table_without_the_shell(name: str, credential: StripeCred
     assert "<html" in whole
 
 
+def test_htmx_puts_a_tidy_address_into_the_history(credential: StripeCredential, staff: Client) -> None:
+    url = reverse("financial:payments")
+    for query, tidy in (("q=ada&status=&method=", f"{url}?q=ada"), ("q=&after=x", f"{url}?after=x"), ("q=", url)):
+        assert staff.get(f"{url}?{query}", headers={"HX-Request": "true"})["HX-Push-Url"] == tidy
+
+
 def test_a_payment_shows_method_fee_and_net_and_marks_an_estimate(credential: StripeCredential, staff: Client) -> None:
     payment = make.payment(credential, make.customer(credential))
     make.charge(payment)

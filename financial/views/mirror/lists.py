@@ -78,7 +78,9 @@ class MirrorList(StaffView):
             return self._export(found)
         context = self._context(found)
         if self._wants_part():
-            return self.fragment("financial/_table.html", {**context, "is_part": True})
+            part = self.fragment("financial/_table.html", {**context, "is_part": True})
+            part.headers["HX-Push-Url"] = self._address()
+            return part
         return self.page(f"financial/{self.noun}_list.html", context)
 
     def all_rows(self) -> QuerySet[Any]:
@@ -153,6 +155,13 @@ class MirrorList(StaffView):
                 (f"{rest}&{sort}" if rest else sort) if column.sort else "",
                 ("descending" if descending else "ascending") if is_current else "",
             )
+
+    def _address(self) -> str:
+        """Return the address of this answer without the filters left empty."""
+        asked = self.request.GET.copy()
+        for name in [name for name, value in asked.items() if not value]:
+            del asked[name]
+        return f"{self.request.path}?{asked.urlencode()}" if asked else self.request.path
 
     def _wants_part(self) -> bool:
         htmx: Any = getattr(self.request, "htmx", None)
