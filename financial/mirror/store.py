@@ -127,6 +127,7 @@ def _values(
         **row.values,
         **{f"{key}_id": found.get(row.values[f"{key}_stripe_id"]) for key, found in parents.items()},
         "credential_id": credential.pk,
+        "livemode": credential.livemode if row.values["livemode"] is None else bool(row.values["livemode"]),
         "stripe_id": row.stripe_id,
         "payload": public.decode().replace("\\u0000", "\\ufffd"),  # PostgreSQL has no NUL
         "private": encrypt(private).decode() if private else "",

@@ -288,7 +288,7 @@ def translate(payload: Payload, kind: str, columns: tuple[Column, ...]) -> Row:
         values["created_at"] = at(created) if created is not None else None
     except (TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
         raise TranslationError(f"{kind} {stripe_id} has a field of an unexpected kind: {error}") from error
-    values["livemode"] = bool(payload.get("livemode"))
+    values["livemode"] = payload.get("livemode")  # refunds and balance transactions do not say
     public, private = _parted(payload, PRIVATE.get(kind, frozenset()))
     return Row(stripe_id, values, public, private)
 
