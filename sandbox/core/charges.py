@@ -27,9 +27,9 @@ _APPROVED = {
 }  # fmt: skip
 
 
-def attempt(world: World, intent: Object, method: Object, decline: str = "") -> Object:
-    """Make the charge of one attempt to pay an intent; `decline` is a decline code."""
-    card, failed = card_of(method), bool(decline)
+def attempt(world: World, intent: Object, method: Object, refusal: Card | None = None) -> Object:
+    """Make the charge of one attempt to pay an intent; `refusal` says how it is declined."""
+    failed = refusal is not None
     manual = intent["capture_method"] == "manual"
     captured = not failed and not manual
     amount = intent["amount"]
@@ -40,8 +40,9 @@ def attempt(world: World, intent: Object, method: Object, decline: str = "") -> 
         "calculated_statement_descriptor": intent["statement_descriptor"] or world.settings.account_name.upper()[:22],
         "captured": captured, "created": world.now, "currency": intent["currency"], "customer": intent["customer"],
         "description": intent["description"], "disputed": False, "failure_balance_transaction": None,
-        "failure_code": None, "failure_message": None, "fraud_details": {}, "livemode": False,
-        "metadata": intent["metadata"], "on_behalf_of": None, "outcome": _outcome(decline), "paid": not failed,
+        "failure_code": refusal.error_code if refusal else None,
+        "failure_message": refusal.message if refusal else None, "fraud_details": {}, "livemode": False,
+        "metadata": intent["metadata"], "on_behalf_of": None, "outcome": _outcome(refusal.decline if refusal else ""), "paid": not failed,
         "payment_intent": intent["id"], "payment_method": method["id"],
         "payment_method_details": {"card": _details(method, amount, manual), "type": "card"},
         "radar_options": {}, "receipt_email": intent["receipt_email"], "receipt_number": None,
@@ -52,8 +53,6 @@ def attempt(world: World, intent: Object, method: Object, decline: str = "") -> 
         "status": "failed" if failed else "succeeded", "transfer_data": None, "transfer_group": intent["transfer_group"],
         "_invoice": intent["_invoice"],
     })  # fmt: skip
-    if failed:
-        charge["failure_code"], charge["failure_message"] = card.error_code, card.message
     return charge
 
 

@@ -86,11 +86,10 @@ def release(world: World, line_id: str) -> None:
     world.ledger.unswept[currency].append(line_id)
 
 
-def available_on(world: World) -> int:
-    """Return when a payment of now becomes available: whole days, at midnight UTC."""
+def available_on(world: World) -> int | None:
+    """Return when a payment of now becomes available: whole days, at midnight UTC; None is at once."""
     days = world.settings.delay_days
-    now = int(world.main.now)
-    return now if days == 0 else (now // DAY + days) * DAY
+    return (int(world.main.now) // DAY + days) * DAY if days else None
 
 
 def settle(world: World, amount: int, currency: str) -> tuple[int, str, float | None]:

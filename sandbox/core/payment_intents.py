@@ -212,8 +212,7 @@ def decline(world: World, intent: Object, code: str) -> StripeError:
     card = card_of(method)
     if card.decline != code:
         card = type(card)(card.last4, decline=code)
-    charge = charges.attempt(world, intent, method, code)
-    world.change(charge, failure_code=card.error_code, failure_message=card.message)
+    charge = charges.attempt(world, intent, method, card)
     emit(world, "charge.failed", charge)
     error = {
         "charge": charge["id"], "code": card.error_code, "decline_code": code,

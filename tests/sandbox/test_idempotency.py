@@ -25,7 +25,9 @@ def test_the_same_call_is_done_once_and_answered_twice(client: Client) -> None:
     assert len(client.get("/v1/payment_intents")["data"]) == 1
 
 
-@pytest.mark.parametrize(("path", "params"), [("/v1/payment_intents", {"amount": 2100, "currency": "usd"}), ("/v1/customers", {})])
+@pytest.mark.parametrize(
+    ("path", "params"), [("/v1/payment_intents", {"amount": 2100, "currency": "usd"}), ("/v1/customers", {})]
+)
 def test_a_key_belongs_to_one_call(client: Client, path: str, params: dict[str, object]) -> None:
     client.call("POST", "/v1/payment_intents", PAYMENT, idempotency_key="k1")
 

@@ -143,7 +143,9 @@ def test_one_store_shows_two_shapes(client: Client) -> None:
         ("/v1/promotion_codes", {"promotion": {"coupon": "x"}}, "parameter_missing", "promotion[type]"),
     ],
 )  # fmt: skip
-def test_bad_parameters_name_themselves(client: Client, path: str, params: dict[str, object], code: str | None, param: str) -> None:
+def test_bad_parameters_name_themselves(
+    client: Client, path: str, params: dict[str, object], code: str | None, param: str
+) -> None:
     refused = client.refused("POST", path, params)
 
     assert (refused.status, refused.error["type"]) == (400, "invalid_request_error")
@@ -230,10 +232,16 @@ def test_a_deleted_cursor_is_an_error(client: Client) -> None:
 
     refused = client.refused("GET", "/v1/customers", {"starting_after": made[1]})
 
-    assert (refused.status, refused.error["code"], refused.error["param"]) == (400, "resource_missing", "starting_after")
+    assert (refused.status, refused.error["code"], refused.error["param"]) == (
+        400,
+        "resource_missing",
+        "starting_after",
+    )
 
 
-@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 101}, {"limit": "ten"}, {"starting_after": "a", "ending_before": "b"}])
+@pytest.mark.parametrize(
+    "params", [{"limit": 0}, {"limit": 101}, {"limit": "ten"}, {"starting_after": "a", "ending_before": "b"}]
+)
 def test_bad_paging_is_refused(client: Client, params: dict[str, object]) -> None:
     assert client.refused("GET", "/v1/customers", params).status == 400
 
@@ -256,14 +264,18 @@ def test_expansion_goes_four_levels_deep_and_no_further(client: Client) -> None:
     intent = client.pay(customer=client.customer()["id"])
 
     deep = client.get("/v1/payment_intents", expand=["data.latest_charge.balance_transaction.source"])["data"][0]
-    refused = client.refused("GET", "/v1/payment_intents", {"expand": ["data.latest_charge.payment_intent.customer.test_clock"]})
+    refused = client.refused(
+        "GET", "/v1/payment_intents", {"expand": ["data.latest_charge.payment_intent.customer.test_clock"]}
+    )
 
     assert deep["latest_charge"]["balance_transaction"]["source"]["id"] == deep["latest_charge"]["id"]
     assert deep["id"] == intent["id"]
     assert refused.error["code"] == "property_expansion_max_depth"
 
 
-@pytest.mark.parametrize(("path", "expand"), [("/v1/customers", "customer"), ("/v1/account", "wrong"), ("/v1/charges", "data.invoice")])
+@pytest.mark.parametrize(
+    ("path", "expand"), [("/v1/customers", "customer"), ("/v1/account", "wrong"), ("/v1/charges", "data.invoice")]
+)
 def test_wrong_expansions_are_refused(client: Client, path: str, expand: str) -> None:
     client.pay()
 
