@@ -1,0 +1,246 @@
+"""Laws of money that hold after every step, whatever is done in whatever order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sandbox.core import disputes, events, money, payouts, render, snapshot, wire
+from sandbox.core.settings import DAY, HOUR
+from sandbox.core.store import Object
+from tests.sandbox.client import Client, Refused, world
+
+CARDS = ("pm_card_visa", "pm_card_chargeDeclined", "pm_card_createDispute", "pm_card_createDisputeInquiry", "pm_card_refundFail",
+         "pm_card_pendingRefund", "pm_card_bypassPending", "pm_card_threeDSecure2Required")  # fmt: skip
+CURRENCIES = ("usd", "eur", "jpy", "kwd")
+
+
+class Account(RuleBasedStateMachine):
+    """Somebody uses an account at random; the laws are looked at after every step."""
+
+    @initialize(delay=st.sampled_from([0, 2]), waits=st.booleans(), schedule=st.sampled_from(["manual", "daily", "weekly"]))
+    def open(self, delay: int, waits: bool, schedule: str) -> None:
+        self.client = Client(world(delay_days=delay, refunds_wait_for_funds=waits, payout_schedule=schedule,
+                                   balance_currencies=("usd", "eur"), settle_seconds=delay * 60, refund_seconds=delay * HOUR))  # fmt: skip
+        self.world = self.client.world
+        payouts.plan(self.world)
+        self.price = self.client.price(1700)["id"]
+        self.customer = self.client.customer()["id"]
+        self.told: dict[tuple[str, str], dict[str, Any]] = {}
+        self.heard = 0
+
+    def _try(self, method: str, path: str, **params: Any) -> None:
+        try:
+            self.client.call(method, path, params)
+        except Refused as refused:
+            assert refused.status < 500
+
+    def _pick(self, kind: str, place: int) -> Object | None:
+        keys = self.world.store.table(kind).order
+        return self.world.raw(kind, keys[place % len(keys)][2]) if keys else None
+
+    @rule(amount=st.integers(100, 90_000), currency=st.sampled_from(CURRENCIES), card=st.sampled_from(CARDS), manual=st.booleans())
+    def pay(self, amount: int, currency: str, card: str, manual: bool) -> None:
+        amount -= amount % 10 if currency == "kwd" else 0
+        self._try("POST", "/v1/payment_intents", amount=amount, currency=currency, payment_method=card, confirm=True,
+                  capture_method="manual" if manual else "automatic_async",
+                  automatic_payment_methods={"enabled": True, "allow_redirects": "never"})  # fmt: skip
+
+    @rule(place=st.integers(0, 99), part=st.integers(1, 90_000))
+    def capture(self, place: int, part: int) -> None:
+        intent = self._pick("payment_intent", place)
+        if intent:
+            self._try("POST", f"/v1/payment_intents/{intent['id']}/capture", amount_to_capture=part)
+
+    @rule(place=st.integers(0, 99))
+    def cancel(self, place: int) -> None:
+        intent = self._pick("payment_intent", place)
+        if intent:
+            self._try("POST", f"/v1/payment_intents/{intent['id']}/cancel")
+
+    @rule(place=st.integers(0, 99), part=st.one_of(st.none(), st.integers(1, 50_000)))
+    def refund(self, place: int, part: int | None) -> None:
+        charge = self._pick("charge", place)
+        if charge:
+            self._try("POST", "/v1/refunds", charge=charge["id"], **({} if part is None else {"amount": part}))
+
+    @rule(place=st.integers(0, 99))
+    def cancel_refund(self, place: int) -> None:
+        refund = self._pick("refund", place)
+        if refund:
+            self._try("POST", f"/v1/refunds/{refund['id']}/cancel")
+
+    @rule(place=st.integers(0, 99), reason=st.sampled_from(["fraudulent", "inquiry"]))
+    def dispute(self, place: int, reason: str) -> None:
+        charge = self._pick("charge", place)
+        if charge:
+            disputes.open_dispute(self.world, charge["id"], reason)
+
+    @rule(place=st.integers(0, 99), text=st.sampled_from(["winning_evidence", "losing_evidence", "escalate_inquiry_evidence"]))
+    def answer(self, place: int, text: str) -> None:
+        dispute = self._pick("dispute", place)
+        if dispute:
+            self._try("POST", f"/v1/disputes/{dispute['id']}", evidence={"uncategorized_text": text})
+
+    @rule(amount=st.integers(1, 30_000), currency=st.sampled_from(["usd", "eur"]), fails=st.booleans())
+    def pay_out(self, amount: int, currency: str, fails: bool) -> None:
+        bank = "ba_sandbox_account_closed" if fails else "ba_sandbox_checking"
+        self._try("POST", "/v1/payouts", amount=amount, currency=currency, destination=bank)
+
+    @rule(currency=st.sampled_from(["usd", "eur"]))
+    def sweep(self, currency: str) -> None:
+        payouts.pay_out(self.world, currency)
+
+    @rule(place=st.integers(0, 99))
+    def payout_fails(self, place: int) -> None:
+        payout = self._pick("payout", place)
+        if payout:
+            payouts.fail_payout(self.world, payout["id"], "")
+
+    @rule(amount=st.integers(1, 900))
+    def stripe_bills(self, amount: int) -> None:
+        money.stripe_fee(self.world, amount, "usd", "Billing")
+
+    @rule(trial=st.sampled_from([0, 5]))
+    def subscribe(self, trial: int) -> None:
+        more = {"trial_period_days": trial} if trial else {}
+        self._try("POST", "/v1/subscriptions", customer=self.customer, items=[{"price": self.price}], **more)
+
+    @rule(token=st.sampled_from(["pm_card_visa", "pm_card_chargeCustomerFail"]))
+    def new_card(self, token: str) -> None:
+        method = self.client.post(f"/v1/payment_methods/{token}/attach", customer=self.customer)["id"]
+        self.client.post(f"/v1/customers/{self.customer}", invoice_settings={"default_payment_method": method})
+
+    @rule(place=st.integers(0, 99), at_end=st.booleans())
+    def unsubscribe(self, place: int, at_end: bool) -> None:
+        sub = self._pick("subscription", place)
+        if sub and at_end:
+            self._try("POST", f"/v1/subscriptions/{sub['id']}", cancel_at_period_end=True)
+        elif sub:
+            self._try("DELETE", f"/v1/subscriptions/{sub['id']}")
+
+    @rule(seconds=st.sampled_from([1, 60, HOUR, DAY, 9 * DAY, 31 * DAY]))
+    def wait(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    # ---- the laws
+
+    def _ready(self) -> bool:
+        return hasattr(self, "world")
+
+    @precondition(_ready)
+    @invariant()
+    def net_is_amount_minus_fee(self) -> None:
+        for line in self.world.all("balance_transaction"):
+            assert line["net"] == line["amount"] - line["fee"]
+            assert line["fee"] == sum(detail["amount"] for detail in line["fee_details"])
+
+    @precondition(_ready)
+    @invariant()
+    def the_balance_is_the_sum_of_nets(self) -> None:
+        sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for line in self.world.all("balance_transaction"):
+            sums[line["status"], line["currency"]] += line["net"]
+        balance = money.balance(self.world)
+        for status in ("pending", "available"):
+            for entry in balance[status]:
+                assert entry["amount"] == sums[status, entry["currency"]]
+
+    @precondition(_ready)
+    @invariant()
+    def an_automatic_payout_is_the_sum_of_its_lines(self) -> None:
+        for payout in self.world.all("payout"):
+            if payout["automatic"]:
+                lines = list(self.world.all("balance_transaction", "_payout", payout["id"]))
+                own = payout["balance_transaction"]
+                assert sum(line["net"] for line in lines) == 0
+                assert sum(line["net"] for line in lines if line["id"] != own) == payout["amount"]
+
+    @precondition(_ready)
+    @invariant()
+    def refunds_never_exceed_the_charge(self) -> None:
+        for charge in self.world.all("charge"):
+            live = [r["amount"] for r in self.world.all("refund", "charge", charge["id"]) if r["status"] in ("succeeded", "pending")]
+            assert sum(live) <= charge["amount_captured"] <= charge["amount"]
+            if charge["captured"]:
+                assert charge["amount_refunded"] == sum(live)
+
+    @precondition(_ready)
+    @invariant()
+    def money_stands_behind_every_state(self) -> None:
+        for charge in self.world.all("charge"):
+            if charge["balance_transaction"]:
+                line = self.world.raw("balance_transaction", charge["balance_transaction"])
+                assert (line["source"], line["type"], charge["captured"]) == (charge["id"], "charge", True)
+        for dispute in self.world.all("dispute"):
+            taken = sum(self.world.raw("balance_transaction", id)["amount"] for id in dispute["balance_transactions"])
+            assert (taken == 0) == (dispute["status"] in ("won", "warning_needs_response", "warning_under_review", "warning_closed"))
+        for invoice in self.world.all("invoice"):
+            if invoice["status"] == "paid":
+                assert invoice["amount_remaining"] == 0
+
+    @precondition(_ready)
+    @invariant()
+    def every_change_is_told_with_what_was_before(self) -> None:
+        """An *.updated event's previous_attributes turn its object into the one told of before."""
+        for event in list(self.world.all("event")):
+            number = self.world.row(event).key[1]
+            if number <= self.heard:
+                continue
+            self.heard = max(self.heard, number)
+            data = render.event_view(self.world, event, None)["data"]
+            previous = data.get("previous_attributes")
+            if event["type"].endswith(".updated") and event["type"] != "charge.refund.updated":
+                assert previous, event["type"]
+            for name in previous or {}:
+                assert previous[name] != data["object"].get(name)
+                if previous[name] is None or isinstance(previous[name], str | int | bool):
+                    assert event["_before"].get(name) == previous[name]
+
+    def teardown(self) -> None:
+        if self._ready():
+            again = snapshot.load(wire.loads(wire.dumps(snapshot.dump(self.world))))
+            assert wire.dumps(snapshot.dump(again)) == wire.dumps(snapshot.dump(self.world))
+
+
+Account.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+
+class TestMoneyLaws(Account.TestCase):  # type: ignore[misc,name-defined]
+    """Hypothesis runs `Account`."""
+
+
+def test_a_law_that_breaks_is_noticed() -> None:
+    account = Account()
+    account.open(delay=0, waits=False, schedule="manual")
+    account.client.pay()
+    account.client.get("/v1/balance")
+    account.world.ledger.available["usd"] += 1
+
+    with pytest.raises(AssertionError):
+        account.the_balance_is_the_sum_of_nets()
+
+
+def test_every_update_event_can_be_undone() -> None:
+    """Replaying previous_attributes backwards from the last state gives the first."""
+    client = Client(world())
+    price = client.price()["id"]
+    sub = client.post("/v1/subscriptions", customer=client.customer()["id"], items=[{"price": price}], metadata={"a": "1"})
+    states = [sub]
+    for change in ({"metadata": {"a": "2", "b": "3"}}, {"cancel_at_period_end": True}, {"cancel_at_period_end": False}):
+        states.append(client.post(f"/v1/subscriptions/{sub['id']}", **change))
+
+    told = client.get("/v1/events", type="customer.subscription.updated", limit=10)["data"]
+
+    for event, before, after in zip(told[-2::-1], states[:-1], states[1:], strict=True):
+        assert event["data"]["object"] == after
+        assert event["data"]["previous_attributes"] == events.difference(before, after)
+    assert told[-2]["data"]["previous_attributes"]["metadata"] == {"a": "1", "b": None}
