@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from django.core.cache import cache
-from django.db.models import Count, Max, QuerySet, Subquery
+from django.db.models import Count, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from financial import conf
@@ -40,20 +40,18 @@ def _state(credential: StripeCredential) -> tuple[Any, ...]:
     a request) is therefore part of the state, and changes again when it ends.
     """
     runs = SyncRun.objects.filter(credential=credential).order_by("-id")
-    events = StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.WAITING)
-    requests = StripeRequest.objects.filter(credential=credential, state=StripeRequest.State.SENDING)
     booked = Transaction.objects.filter(credential=credential)
     found = StripeCredential.objects.filter(pk=credential.pk).values_list(
         Coalesce(Subquery(MirrorClock.objects.order_by("pk").values("value")[:1]), 0),
         Subquery(runs.values("id")[:1]),
         Subquery(runs.values("state")[:1]),
-        _one(events, Count("id")),
-        _one(requests, Count("id")),
-        _one(booked, Max("id")),
-        _one(booked.filter(status=Transaction.Status.ESTIMATED), Count("id")),
+        _count(StripeWebhookEvent.objects.filter(state=StripeWebhookEvent.State.WAITING), "state"),
+        _count(StripeRequest.objects.filter(state=StripeRequest.State.SENDING), "state"),
+        Subquery(booked.order_by("-id").values("id")[:1]),
+        _count(booked.filter(status=Transaction.Status.ESTIMATED), "credential"),
     )
     return tuple(found[0]) if found else ()
 
 
-def _one(rows: QuerySet[Any], what: Count | Max) -> Subquery:
-    return Subquery(rows.order_by().values("credential").annotate(answer=what).values("answer"))
+def _count(rows: QuerySet[Any], by: str) -> Subquery:
+    return Subquery(rows.order_by().values(by).annotate(answer=Count("id")).values("answer"))

@@ -118,6 +118,18 @@ def test_any_address_gets_an_answer(page, shop, query):
     assert page.get(STRIPE, query).status_code == 200
 
 
+def test_figures_lead_to_the_payments_behind_them(page, shop):
+    sell(shop, payment={"currency": "eur"})
+    today = timezone.now().date()
+
+    text = page.get(OVERVIEW, {"period": "7d"}).text
+
+    payments = reverse("financial:payments")
+    assert f'href="{payments}?currency=eur&amp;date_from={today}&amp;date_to={today}"' in text
+    for address in (f"{payments}?currency=eur&date_from={today}&date_to={today}", f"{payments}?status=failed"):
+        assert page.get(address).status_code == 200
+
+
 def test_the_csv_sums_to_the_card_and_names_zone_and_mode(page, shop, settings):
     settings.FINANCIAL_TIME_ZONE = "Europe/Berlin"
     sell(shop, 3)
