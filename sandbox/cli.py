@@ -102,7 +102,12 @@ def _account(options: argparse.Namespace) -> World:
         return _load(options.snapshot)
     if options.demo:
         return _demo(options)
-    world = World(Settings(), seed=options.seed, now=time.time())
+    return starter(seed=options.seed)
+
+
+def starter(*, seed: int) -> World:
+    """Return an account with nothing in it but a coupon called `x`, which probes of emulators expect."""
+    world = World(Settings(), seed=seed, now=time.time())
     coupons.create(world, {"id": "x", "percent_off": 10.0, "duration": "once", "name": "Starter coupon"})
     return world
 

@@ -68,6 +68,11 @@ def handle(world: World, request: Request) -> Response:
     return response
 
 
+def broken(world: World, request: Request) -> Response:
+    """Return the answer to a call that the sandbox itself could not cope with."""
+    return _failure(faults.server_error(), world.ids.new("req_"), request, {})
+
+
 def _answer(world: World, request: Request, request_id: str, fault: Fault | None) -> Response:
     caller = access.authenticate(request.headers, world.settings)
     operation, ids = _route(request)

@@ -143,9 +143,9 @@ def _leaf(value: str, param: Param, label: str) -> Any:
     if param.type in ("int", "range"):
         return _integer(value, label)
     if param.type == "bool":
-        if value not in ("true", "false"):
+        if value.lower() not in ("true", "false"):  # stripe-python before 11 writes "True"
             raise bad_request(f"Invalid boolean: {value}", param=label)
-        return value == "true"
+        return value.lower() == "true"
     if param.type in ("num", "dec"):
         if not _NUMBER.fullmatch(value):
             raise bad_request(f"Invalid decimal: {value}", code="parameter_invalid_decimal", param=label)

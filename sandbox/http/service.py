@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 import urllib3
 
 from sandbox.core import Request, Response, World, handle
+from sandbox.core.api import broken
 from sandbox.core.deliveries import Sending, sending
 
 SEND_TIMEOUT_SECONDS = 15.0
@@ -45,7 +47,11 @@ class Service:
         """Answer one API call."""
         with self.lock:
             self.tick()
-            return handle(self.world, request)
+            try:
+                return handle(self.world, request)
+            except Exception:  # a bug of ours: say so like Stripe would, and where it can be seen
+                traceback.print_exc()
+                return broken(self.world, request)
 
     def deliver(self, *, everything: bool = False) -> int:
         """Send all webhooks that are due, and those their receivers cause; return how many were sent.
