@@ -7,8 +7,11 @@ python -m sandbox seed --months 18 --customers 2000 --seed 7 --out account.json.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -84,6 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
                 life.step()
 
         server.every(options.live, step)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     server.start()
     print(f"Sandbox Stripe listening on {server.url}", flush=True)
     try:
@@ -205,8 +209,6 @@ def _days(text: str) -> int:
 
 
 def _moment(text: str) -> int:
-    from datetime import UTC, datetime
-
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError as error:
@@ -214,7 +216,5 @@ def _moment(text: str) -> int:
 
 
 def _fail(message: str) -> NoReturn:
-    import sys
-
     print(f"python -m sandbox: error: {message}", file=sys.stderr)
     raise SystemExit(2)
