@@ -86,7 +86,10 @@ def _() -> bool:
 @check("customer default payment method")
 def _() -> bool:
     settings = {"invoice_settings": {"default_payment_method": made["method"].id}}
-    return client.customers.update(made["customer"].id, settings).invoice_settings.default_payment_method == made["method"].id
+    return (
+        client.customers.update(made["customer"].id, settings).invoice_settings.default_payment_method
+        == made["method"].id
+    )
 
 
 @check("payment_intent.create with types")
@@ -119,7 +122,13 @@ def _() -> bool:
 
 @check("payment_intent manual capture")
 def _() -> bool:
-    params = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "capture_method": "manual"}
+    params = {
+        "amount": 2000,
+        "currency": "usd",
+        "payment_method": "pm_card_visa",
+        "confirm": True,
+        "capture_method": "manual",
+    }
     intent = client.payment_intents.create(params | {"automatic_payment_methods": OFF})
     return client.payment_intents.capture(intent.id).status == "succeeded"
 
@@ -140,7 +149,11 @@ def _() -> bool:
 @check("charge with balance transaction")
 def _() -> bool:
     charge = keep("charge", client.charges.retrieve(made["paid"].latest_charge, {"expand": ["balance_transaction"]}))
-    return charge.balance_transaction.fee == 88 and "balance_type" not in charge.balance_transaction and charge.invoice is None
+    return (
+        charge.balance_transaction.fee == 88
+        and "balance_type" not in charge.balance_transaction
+        and charge.invoice is None
+    )
 
 
 @check("balance_transactions.list")
@@ -172,20 +185,32 @@ def _() -> bool:
 
 @check("subscription.create with payment_intent")
 def _() -> bool:
-    params = {"customer": made["customer"].id, "items": [{"price": made["price"].id}], "expand": ["latest_invoice.payment_intent"]}
+    params = {
+        "customer": made["customer"].id,
+        "items": [{"price": made["price"].id}],
+        "expand": ["latest_invoice.payment_intent"],
+    }
     sub = keep("sub", client.subscriptions.create(params))
     return sub.status == "active" and sub.latest_invoice.payment_intent.status == "succeeded"
 
 
 @check("subscription period on top")
 def _() -> bool:
-    return made["sub"].current_period_end > made["sub"].current_period_start and "current_period_end" not in made["sub"]["items"].data[0]
+    return (
+        made["sub"].current_period_end > made["sub"].current_period_start
+        and "current_period_end" not in made["sub"]["items"].data[0]
+    )
 
 
 @check("invoice.subscription, paid, charge")
 def _() -> bool:
     invoice = made["sub"].latest_invoice
-    return invoice.subscription == made["sub"].id and invoice.paid is True and bool(invoice.charge) and "parent" not in invoice
+    return (
+        invoice.subscription == made["sub"].id
+        and invoice.paid is True
+        and bool(invoice.charge)
+        and "parent" not in invoice
+    )
 
 
 @check("invoice line with price and plan")

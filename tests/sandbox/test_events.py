@@ -209,7 +209,9 @@ def test_a_disabled_endpoint_is_not_tried_again(client: Client) -> None:
         ({"kind": "webhook_lose", "count": 0}, 1, {0}),
     ],
 )
-def test_webhooks_are_doubled_lost_or_late_on_demand(client: Client, rule: dict[str, Any], count: int, delays: set[int]) -> None:
+def test_webhooks_are_doubled_lost_or_late_on_demand(
+    client: Client, rule: dict[str, Any], count: int, delays: set[int]
+) -> None:
     make(client.world, "https://example.com", ["*"])
     client.world.faults.load([rule])
 

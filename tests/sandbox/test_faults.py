@@ -29,7 +29,9 @@ def _names(client: Client) -> int:
         ({"kind": "error_after"}, 500, None, 1),
     ],
 )
-def test_an_answer_can_fail(client: Client, rule: dict[str, Any], status: int, header: tuple[str, str] | None, done: int) -> None:
+def test_an_answer_can_fail(
+    client: Client, rule: dict[str, Any], status: int, header: tuple[str, str] | None, done: int
+) -> None:
     client.world.faults.load([rule])
 
     response = client.send("POST", "/v1/customers", {"name": "A"})

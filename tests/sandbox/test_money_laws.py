@@ -23,7 +23,9 @@ CURRENCIES = ("usd", "eur", "jpy", "kwd")
 class Account(RuleBasedStateMachine):
     """Somebody uses an account at random; the laws are looked at after every step."""
 
-    @initialize(delay=st.sampled_from([0, 2]), waits=st.booleans(), schedule=st.sampled_from(["manual", "daily", "weekly"]))
+    @initialize(
+        delay=st.sampled_from([0, 2]), waits=st.booleans(), schedule=st.sampled_from(["manual", "daily", "weekly"])
+    )
     def open(self, delay: int, waits: bool, schedule: str) -> None:
         self.client = Client(world(delay_days=delay, refunds_wait_for_funds=waits, payout_schedule=schedule,
                                    balance_currencies=("usd", "eur"), settle_seconds=delay * 60, refund_seconds=delay * HOUR))  # fmt: skip
@@ -44,7 +46,12 @@ class Account(RuleBasedStateMachine):
         keys = self.world.store.table(kind).order
         return self.world.raw(kind, keys[place % len(keys)][2]) if keys else None
 
-    @rule(amount=st.integers(100, 90_000), currency=st.sampled_from(CURRENCIES), card=st.sampled_from(CARDS), manual=st.booleans())
+    @rule(
+        amount=st.integers(100, 90_000),
+        currency=st.sampled_from(CURRENCIES),
+        card=st.sampled_from(CARDS),
+        manual=st.booleans(),
+    )
     def pay(self, amount: int, currency: str, card: str, manual: bool) -> None:
         amount -= amount % 10 if currency == "kwd" else 0
         self._try("POST", "/v1/payment_intents", amount=amount, currency=currency, payment_method=card, confirm=True,
@@ -81,7 +88,10 @@ class Account(RuleBasedStateMachine):
         if charge:
             disputes.open_dispute(self.world, charge["id"], reason)
 
-    @rule(place=st.integers(0, 99), text=st.sampled_from(["winning_evidence", "losing_evidence", "escalate_inquiry_evidence"]))
+    @rule(
+        place=st.integers(0, 99),
+        text=st.sampled_from(["winning_evidence", "losing_evidence", "escalate_inquiry_evidence"]),
+    )
     def answer(self, place: int, text: str) -> None:
         dispute = self._pick("dispute", place)
         if dispute:
@@ -165,7 +175,11 @@ class Account(RuleBasedStateMachine):
     @invariant()
     def refunds_never_exceed_the_charge(self) -> None:
         for charge in self.world.all("charge"):
-            live = [r["amount"] for r in self.world.all("refund", "charge", charge["id"]) if r["status"] in ("succeeded", "pending")]
+            live = [
+                r["amount"]
+                for r in self.world.all("refund", "charge", charge["id"])
+                if r["status"] in ("succeeded", "pending")
+            ]
             assert sum(live) <= charge["amount_captured"] <= charge["amount"]
             if charge["captured"]:
                 assert charge["amount_refunded"] == sum(live)
@@ -179,7 +193,9 @@ class Account(RuleBasedStateMachine):
                 assert (line["source"], line["type"], charge["captured"]) == (charge["id"], "charge", True)
         for dispute in self.world.all("dispute"):
             taken = sum(self.world.raw("balance_transaction", id)["amount"] for id in dispute["balance_transactions"])
-            assert (taken == 0) == (dispute["status"] in ("won", "warning_needs_response", "warning_under_review", "warning_closed"))
+            assert (taken == 0) == (
+                dispute["status"] in ("won", "warning_needs_response", "warning_under_review", "warning_closed")
+            )
         for invoice in self.world.all("invoice"):
             if invoice["status"] == "paid":
                 assert invoice["amount_remaining"] == 0
@@ -233,7 +249,9 @@ def test_every_update_event_can_be_undone() -> None:
     """Replaying previous_attributes backwards from the last state gives the first."""
     client = Client(world())
     price = client.price()["id"]
-    sub = client.post("/v1/subscriptions", customer=client.customer()["id"], items=[{"price": price}], metadata={"a": "1"})
+    sub = client.post(
+        "/v1/subscriptions", customer=client.customer()["id"], items=[{"price": price}], metadata={"a": "1"}
+    )
     states = [sub]
     for change in ({"metadata": {"a": "2", "b": "3"}}, {"cancel_at_period_end": True}, {"cancel_at_period_end": False}):
         states.append(client.post(f"/v1/subscriptions/{sub['id']}", **change))

@@ -150,7 +150,12 @@ def test_in_the_background_things_happen_by_themselves() -> None:
                 break
             threading.Event().wait(0.05)
 
-        assert receiver.events() == ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "charge.updated"]
+        assert receiver.events() == [
+            "payment_intent.created",
+            "charge.succeeded",
+            "payment_intent.succeeded",
+            "charge.updated",
+        ]
 
 
 def test_a_dropped_answer_drops_the_connection_after_the_work(server: Server) -> None:
@@ -174,7 +179,9 @@ def test_while_an_answer_is_slow_its_key_is_in_flight(server: Server) -> None:
     keyed = AUTH | {"Idempotency-Key": "k1"}
     url = f"{server.url}/v1/customers"
     first: list[int] = []
-    thread = threading.Thread(target=lambda: first.append(requests.post(url, data={"name": "A"}, headers=keyed, timeout=5).status_code))
+    thread = threading.Thread(
+        target=lambda: first.append(requests.post(url, data={"name": "A"}, headers=keyed, timeout=5).status_code)
+    )
     thread.start()
     while not server.world.idempotency.in_flight:
         threading.Event().wait(0.01)

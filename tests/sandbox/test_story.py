@@ -182,8 +182,12 @@ def test_bad_command_lines_are_explained(arguments: list[str], words: str, capsy
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("content", "words"), [("nonsense", "cannot be used"), ("{}", "JSON list"), ('[{"kind": "x"}]', "unknown fault")])
-def test_bad_fault_files_are_explained(tmp_path: Path, content: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"), [("nonsense", "cannot be used"), ("{}", "JSON list"), ('[{"kind": "x"}]', "unknown fault")]
+)
+def test_bad_fault_files_are_explained(
+    tmp_path: Path, content: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "faults.json"
     path.write_text(content)
 
@@ -218,7 +222,19 @@ def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 def test_serve_says_one_line_when_it_is_ready(tmp_path: Path) -> None:
     faults, saved = tmp_path / "faults.json", tmp_path / "saved.json"
     faults.write_text(json.dumps([{"kind": "rate_limit", "path": "/v1/products", "count": 1}]))
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--faults", str(faults), "--save", str(saved), "--key", "sk_test_me"]
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--port",
+        "0",
+        "--faults",
+        str(faults),
+        "--save",
+        str(saved),
+        "--key",
+        "sk_test_me",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
