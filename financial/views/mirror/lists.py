@@ -84,7 +84,7 @@ class MirrorList(StaffView):
         return self.page(f"financial/{self.noun}_list.html", context)
 
     def all_rows(self) -> QuerySet[Any]:
-        return self.model.objects.of(self.credential)
+        return rows.light(self.model.objects.of(self.credential))
 
     def dress(self, credential: StripeCredential, found: Sequence[Any]) -> Sequence[Any]:
         raise NotImplementedError
@@ -247,6 +247,11 @@ class CustomerList(MirrorList):
         "created_at (zone)", "deleted", "mode",
     )  # fmt: skip
 
+    def all_rows(self) -> QuerySet[Any]:
+        """The phone number is encrypted, and only the file shows it."""
+        found = super().all_rows()
+        return found.defer(None).defer("payload") if self.request.GET.get("format") == "csv" else found
+
     def dress(self, credential: StripeCredential, found: Sequence[StripeCustomer]) -> list[rows.CustomerRow]:
         return rows.customer_rows(credential, found)
 
@@ -279,7 +284,7 @@ class PaymentList(MirrorList):
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
-        return rows.with_payment_parts(super().all_rows())
+        return rows.light(rows.with_payment_parts(super().all_rows()), "customer")
 
     def dress(self, credential: StripeCredential, found: Sequence[StripePaymentIntent]) -> list[rows.PaymentRow]:
         return rows.payment_rows(credential, found)
@@ -305,8 +310,8 @@ def payment_sums(found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]
     """Return the sums of the payments found, per currency; nothing where there are too many to add up at once."""
     if count.is_more or not count.value:
         return []
-    plain = StripePaymentIntent.objects.filter(pk__in=found.order_by().values("pk"))
-    lines = plain.values("currency").annotate(n=Count("pk"), all=Sum("amount_minor"), got=Sum("amount_received_minor"))
+    plain = found.select_related(None).prefetch_related(None).order_by().values("currency")
+    lines = plain.annotate(n=Count("pk"), all=Sum("amount_minor"), got=Sum("amount_received_minor"))
     return [CurrencySum(line["currency"], line["n"], line["all"], line["got"]) for line in lines.order_by("-n")]
 
 
@@ -331,7 +336,7 @@ class SubscriptionList(MirrorList):
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
-        return rows.with_subscription_parts(super().all_rows())
+        return rows.light(rows.with_subscription_parts(super().all_rows()), "customer", "price", "price__product")
 
     def dress(self, credential: StripeCredential, found: Sequence[StripeSubscription]) -> list[rows.SubscriptionRow]:
         return rows.subscription_rows(credential, found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from financial.filters import payment_state
 from financial.models import (
@@ -116,10 +116,17 @@ def customer_rows(credential: StripeCredential, customers: Sequence[StripeCustom
     ]
 
 
+def light(found: QuerySet[Any], *joined: str) -> QuerySet[Any]:
+    """Leave out what a list does not show and what is costly to read: payloads, and what must be decrypted."""
+    heavy = [f"{path}{column}" for path in ("", *(f"{name}__" for name in joined)) for column in ("payload", "private")]
+    return found.defer(*heavy)
+
+
 def with_payment_parts(payments: QuerySet[StripePaymentIntent]) -> QuerySet[StripePaymentIntent]:
     """Let a query of payments bring customer and entry along, and the charges of the whole page in one query."""
+    charges = Prefetch("charges", light(StripeCharge.objects.all()))
     joined = payments.select_related("customer", "stripe_transaction__transaction")
-    return joined.prefetch_related("charges")
+    return joined.prefetch_related(charges)
 
 
 def payment_rows(credential: StripeCredential, payments: Sequence[StripePaymentIntent]) -> list[PaymentRow]:
