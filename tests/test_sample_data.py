@@ -140,38 +140,27 @@ def test_command_fills_the_mirror_and_the_books_and_twice_changes_nothing() -> N
     assert StripeCredential.objects.shown() == sample
     assert not StripePaymentIntent.objects.filter(customer=None).exists()
     assert not StripeSubscription.objects.filter(price=None).exists()
+    settled = Transaction.objects.filter(status=Transaction.Status.SETTLED)
+    assert _sums(settled) == _sums(StripeBalanceTransaction.objects.filter(type="charge"))
 
 
-@pytest.mark.django_db
-def test_books_equal_the_balance_transactions_of_the_payments() -> None:
-    _run()
-    booked = Transaction.objects.filter(status=Transaction.Status.SETTLED)
-    moved = StripeBalanceTransaction.objects.filter(type="charge")
-    sums = {"amount_minor": Sum("amount_minor"), "fee_minor": Sum("fee_minor"), "net_minor": Sum("net_minor")}
-    assert list(
-        booked.values("currency").annotate(**{f"s_{k}": v for k, v in sums.items()}).order_by("currency")
-    ) == list(moved.values("currency").annotate(**{f"s_{k}": v for k, v in sums.items()}).order_by("currency"))
+def _sums(rows: Any) -> list[Any]:
+    sums = {f"sum_of_{name}": Sum(name) for name in ("amount_minor", "fee_minor", "net_minor")}
+    return list(rows.values("currency").annotate(**sums).order_by("currency"))
 
 
 @pytest.mark.django_db
 def test_clear_removes_what_an_earlier_run_made_and_nothing_else() -> None:
     own = StripeCredential.objects.create(name="Our account", secret_key="sk_test_ours", is_active=True)
     kept = StripeProduct.objects.create(credential=own, stripe_id="prod_ours", name="Ours")
-    _run()
+    assert "removed: 0 rows of an earlier run" in _run("--clear")
     rows = sum(model.objects.exclude(credential=own).count() for model in MIRROR_MODELS)
-    out = _run("--clear")
-    assert out.startswith("removed: ")
-    assert sum(model.objects.exclude(credential=own).count() for model in MIRROR_MODELS) == rows
+    assert rows > 5_000
     assert load.clear() > rows
     assert list(StripeProduct.objects.all()) == [kept]
     assert list(StripeCredential.objects.all()) == [own]
     assert not StripeTransaction.objects.exists()
     assert not Transaction.objects.exists()
-
-
-@pytest.mark.django_db
-def test_clear_with_nothing_to_remove_creates_the_data() -> None:
-    assert "removed: 0 rows" in _run("--clear")
 
 
 @pytest.mark.django_db
