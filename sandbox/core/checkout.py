@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import customers, payment_intents, payment_methods, setup_intents, subscriptions
+from . import customers, payment_intent_ops, payment_methods, setup_intents, subscriptions
 from .errors import bad_request, missing_parameter
 from .events import emit
 from .operation import Operation, Params, Plain, listing, metadata, op, retrieving
@@ -114,7 +114,7 @@ def complete(world: World, session: Object, card: str = "pm_card_visa", email: s
 def _pay(world: World, session: Object, customer: str | None, card: str) -> dict[str, Any]:
     params = {"amount": session["amount_total"], "currency": session["currency"], "confirm": True, "payment_method": card,
               "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}  # fmt: skip
-    intent = payment_intents.create(world, params | ({"customer": customer} if customer else {}))
+    intent = payment_intent_ops.create(world, params | ({"customer": customer} if customer else {}))
     return {"payment_intent": intent["id"], "payment_status": "paid"}
 
 

@@ -140,7 +140,8 @@ def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | N
     late = coupon["redeem_by"] is not None and coupon["redeem_by"] < world.now
     if over or late:
         raise bad_request(f"Coupon {coupon['id']} is no longer valid.", code="coupon_expired", param=name)
-    world.change(coupon, times_redeemed=coupon["times_redeemed"] + 1)
+    redeemed, most = coupon["times_redeemed"] + 1, coupon["max_redemptions"]
+    world.change(coupon, times_redeemed=redeemed, valid=most is None or redeemed < most)
     return coupon, code
 
 

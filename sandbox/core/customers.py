@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import payment_methods
-from .errors import bad_request
+from .errors import bad_request, missing_object
 from .operation import Operation, Params, given, listing, metadata, op
 from .payment_methods import ADDRESS, NO_ADDRESS
 from .store import Object
@@ -85,6 +85,16 @@ def retrieve(world: World, params: Params, id: str) -> Object:
     return row.obj if row else world.get("customer", id)
 
 
+def end_discount(world: World, params: Params, id: str) -> Object:
+    """Take a customer's discount away."""
+    customer = world.get("customer", id)
+    discount = world.find("discount", customer["_discount"])
+    if discount is None:
+        raise missing_object("active discount for customer", id, "id")
+    world.change(customer, "customer.updated", _discount=None)
+    return world.delete(discount, "customer.discount.deleted")
+
+
 def default_method(world: World, customer: Object) -> Object | None:
     """Return the payment method that pays a customer's invoices, if there is one."""
     return world.find("payment_method", customer["invoice_settings"]["default_payment_method"])
@@ -155,4 +165,5 @@ OPERATIONS = [
     op("GET", "/v1/customers/{customer}", retrieve, kind="customer"),
     op("POST", "/v1/customers/{customer}", update, _FIELDS, kind="customer"),
     op("DELETE", "/v1/customers/{customer}", delete, kind="customer", expand=False),
+    op("DELETE", "/v1/customers/{customer}/discount", end_discount, kind="customer", expand=False),
 ]

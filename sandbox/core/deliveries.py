@@ -91,6 +91,15 @@ class Outbox:
         self.all[delivery_id].state = "failed"
         self.waiting.discard(delivery_id)
 
+    def refused(self, world: World, type: str, object_id: str) -> bool:
+        """Return whether an endpoint was told of this and has not accepted it yet."""
+        for entry in self.all.values():
+            if entry.type == type and entry.answers and entry.state in ("pending", "failed"):
+                event = world.find("event", entry.event)
+                if event is not None and event["_object"]["id"] == object_id:
+                    return True
+        return False
+
     def resend(self, world: World, delivery_id: str) -> Delivery:
         """Queue a delivery once more, whatever became of it."""
         entry = self.all[delivery_id]

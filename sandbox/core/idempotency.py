@@ -43,6 +43,7 @@ class Idempotency:
         if found is not None and now - found.created > KEEP_SECONDS:
             found = None
         if found is None:
+            self._prune(now)
             self.kept[key] = Kept(fingerprint, now)
             return None
         if found.fingerprint != fingerprint:
@@ -56,6 +57,14 @@ class Idempotency:
                 type="idempotency_error",
             )
         return found
+
+    def _prune(self, now: float) -> None:
+        """Forget keys that are too old; keys are kept in the order of their first use."""
+        while self.kept:
+            oldest = next(iter(self.kept))
+            if now - self.kept[oldest].created <= KEEP_SECONDS:
+                break
+            del self.kept[oldest]
 
     def finish(self, key: str, status: int, body: bytes, request_id: str) -> None:
         """Keep the answer of a call that began to do something."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import charges, currencies, payment_methods
-from .catalog import currency_of
 from .errors import StripeError, bad_request, unexpected_state
 from .events import emit
-from .operation import Params, given, listing, metadata, op, retrieving
-from .payment_methods import ADDRESS, NO_ADDRESS, card_of
+from .operation import Params
+from .payment_methods import NO_ADDRESS, card_of
 from .store import Object
 from .tasks import task
 
@@ -20,31 +19,6 @@ if TYPE_CHECKING:
     from .world import World
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
-_SHIPPING = f"{{address!:{ADDRESS} name!:str carrier:str phone:str tracking_number:str}}"
-_OPTIONS = "{card:{request_three_d_secure:any|automatic|challenge capture_method:manual}}"
-_COMMON = (
-    f"description?:str metadata?:map receipt_email?:str shipping?:{_SHIPPING} setup_future_usage?:off_session|on_session"
-    " statement_descriptor:str statement_descriptor_suffix:str transfer_group:str"
-    f" payment_method_options:{_OPTIONS} payment_method_types<:[str] allowed_payment_method_types>:[str]"
-)
-_CONFIRM = "payment_method:str return_url:str off_session:bool|one_off|recurring error_on_requires_action:bool use_stripe_sdk:bool"
-
-
-def create(world: World, params: Params) -> Object:
-    """Create an intent, and confirm it when `confirm` is true."""
-    currency = currency_of(params["currency"])
-    check_amount(world, params["amount"], currency)
-    if "customer" in params:
-        world.get("customer", params["customer"], "customer", status=400)
-    if "confirm" not in params and ("off_session" in params or "return_url" in params):
-        raise bad_request("`return_url` and `off_session` can only be passed when `confirm` is true.",
-                          param="return_url" if "return_url" in params else "off_session")  # fmt: skip
-    method = _method(world, params)
-    intent = make(
-        world, params["amount"], currency, customer=params.get("customer"), description=params.get("description"),
-        method=method, data=metadata({}, params.get("metadata")), params=params,
-    )  # fmt: skip
-    return _confirm(world, intent, params) if params.get("confirm") else intent
 
 
 def make(world: World, amount: int, currency: str, *, customer: str | None, description: str | None,
@@ -74,7 +48,7 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
                                             "request_three_d_secure": "automatic"}},
         "payment_method_types": params.get("payment_method_types", ["card"]), "payment_record": None,
         "processing": None, "receipt_email": params.get("receipt_email") or None, "review": None,
-        "setup_future_usage": params.get("setup_future_usage") or None, "shipping": _shipping(params.get("shipping")),
+        "setup_future_usage": params.get("setup_future_usage") or None, "shipping": shipping_of(params.get("shipping")),
         "source": None, "statement_descriptor": params.get("statement_descriptor"),
         "statement_descriptor_suffix": params.get("statement_descriptor_suffix"),
         "status": "requires_confirmation" if method else "requires_payment_method", "transfer_data": None,
@@ -82,7 +56,8 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
     }, "payment_intent.created")  # fmt: skip
 
 
-def _shipping(given: Any) -> dict[str, Any] | None:
+def shipping_of(given: Any) -> dict[str, Any] | None:
+    """Return a shipping parameter with every field Stripe shows."""
     if not given:
         return None
     address = NO_ADDRESS | {k: v or None for k, v in given["address"].items()}
@@ -107,77 +82,6 @@ def check_amount(world: World, amount: int, currency: str) -> None:
     if amount < least:
         raise bad_request(f"Amount must be at least {currencies.display(least, currency)}",
                           code="amount_too_small", param="amount")  # fmt: skip
-
-
-def update(world: World, params: Params, id: str) -> Object:
-    """Change an intent that is not finished."""
-    intent = world.get("payment_intent", id)
-    values = given(params, "description", "receipt_email", "shipping", "setup_future_usage", "statement_descriptor",
-                   "statement_descriptor_suffix", "transfer_group", "allowed_payment_method_types")  # fmt: skip
-    if "shipping" in values:
-        values["shipping"] = _shipping(values["shipping"])
-    values["metadata"] = metadata(intent["metadata"], params.get("metadata"))
-    if intent["status"] not in OPEN and {"amount", "currency", "customer", "payment_method"} & params.keys():
-        raise unexpected_state(
-            f"This PaymentIntent's {next(iter(params))} could not be updated because it has a status of"
-            f" {intent['status']}. You may only update the {next(iter(params))} of a PaymentIntent with one of"
-            " the following statuses: requires_payment_method, requires_confirmation, requires_action.",
-            intent,
-        )
-    if "amount" in params or "currency" in params:
-        values["currency"] = currency_of(params.get("currency", intent["currency"]))
-        values["amount"] = params.get("amount", intent["amount"])
-        check_amount(world, values["amount"], values["currency"])
-    if "customer" in params:
-        values["customer"] = world.get("customer", params["customer"], "customer", status=400)["id"]
-    method = _method(world, params)
-    if method:
-        values |= {"payment_method": method["id"], "status": "requires_confirmation"}
-    world.change(intent, **values)
-    return intent
-
-
-def confirm(world: World, params: Params, id: str) -> Object:
-    """Try to take the money."""
-    intent = world.get("payment_intent", id)
-    if intent["status"] not in OPEN:
-        raise unexpected_state(
-            f"You cannot confirm this PaymentIntent because it has already {intent['status'].replace('_', ' ')}"
-            " after being previously confirmed." if intent["status"] != "canceled" else
-            "This PaymentIntent's status is canceled, so it cannot be confirmed.", intent)  # fmt: skip
-    method = _method(world, params)
-    if method:
-        world.change(intent, payment_method=method["id"])
-    values = given(params, "receipt_email", "setup_future_usage")
-    if "shipping" in params:
-        values["shipping"] = _shipping(params["shipping"])
-    world.change(intent, **values)
-    return _confirm(world, intent, params)
-
-
-def _confirm(world: World, intent: Object, params: Params) -> Object:
-    automatic = intent["automatic_payment_methods"]
-    if automatic and automatic["allow_redirects"] == "always" and "return_url" not in params and not intent["_invoice"]:
-        raise bad_request(
-            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some"
-            " of these payment methods might redirect your customer off of your page, you must provide a"
-            " `return_url`. If you don't want to accept redirect-based payment methods, set"
-            " `automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]`"
-            " to `never` when creating Setup Intents and Payment Intents.",
-            param="return_url",
-        )
-    if intent["payment_method"] is None:
-        raise unexpected_state(
-            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update"
-            " the PaymentIntent with a payment method and then confirm it again, or confirm it again directly"
-            " with a payment method or ConfirmationToken.", intent)  # fmt: skip
-    off_session = params.get("off_session", False) is not False
-    error = pay(world, intent, off_session=off_session, return_url=params.get("return_url"))
-    if error is not None:
-        raise error
-    if intent["status"] == "requires_action" and params.get("error_on_requires_action"):
-        raise decline(world, intent, "authentication_required")
-    return intent
 
 
 def pay(
@@ -242,7 +146,7 @@ def succeed(world: World, intent: Object) -> None:
         return
     world.change(intent, "payment_intent.succeeded", status="succeeded", amount_received=intent["amount"], **values)
     charges.settle_later(world, charge)
-    _tell(world, intent)
+    tell(world, intent)
 
 
 def authenticate(world: World, intent: Object, *, passed: bool) -> None:
@@ -264,38 +168,6 @@ def authenticate(world: World, intent: Object, *, passed: bool) -> None:
                  payment_method=None, last_payment_error=error)  # fmt: skip
 
 
-def capture(world: World, params: Params, id: str) -> Object:
-    """Capture an authorised intent, wholly or in part; the rest is released."""
-    intent = world.get("payment_intent", id)
-    if intent["status"] != "requires_capture":
-        raise unexpected_state(
-            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a"
-            " PaymentIntent with one of the following statuses may be captured: requires_capture.", intent)  # fmt: skip
-    amount = params.get("amount_to_capture", intent["amount_capturable"])
-    if not 1 <= amount <= intent["amount_capturable"]:
-        raise bad_request(f"The requested capture amount is greater than the amount you can capture for this charge."
-                          f" Amount capturable: {intent['amount_capturable']}.",
-                          code="amount_too_large", param="amount_to_capture")  # fmt: skip
-    charges.capture(world, world.raw("charge", intent["latest_charge"]), amount)
-    data = metadata(intent["metadata"], params.get("metadata"))
-    world.change(intent, "payment_intent.succeeded", status="succeeded", amount_capturable=0, amount_received=amount,
-                 metadata=data)  # fmt: skip
-    _tell(world, intent)
-    return intent
-
-
-def cancel(world: World, params: Params, id: str) -> Object:
-    """Give an intent up."""
-    intent = world.get("payment_intent", id)
-    if intent["status"] not in (*OPEN, "requires_capture"):
-        raise unexpected_state(
-            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a"
-            " PaymentIntent with one of the following statuses may be canceled: requires_payment_method,"
-            " requires_capture, requires_confirmation, requires_action, processing.", intent)  # fmt: skip
-    cancel_now(world, intent, params.get("cancellation_reason"))
-    return intent
-
-
 def cancel_now(world: World, intent: Object, reason: str | None) -> None:
     """Cancel an unfinished intent; an authorised charge is released."""
     charge = world.find("charge", intent["latest_charge"])
@@ -315,47 +187,9 @@ def expire_authorization(world: World, intent_id: str) -> None:
         cancel_now(world, intent, "automatic")
 
 
-def _tell(world: World, intent: Object) -> None:
+def tell(world: World, intent: Object) -> None:
     """Let the invoice or the checkout session behind an intent know that it is paid."""
     if intent["_invoice"]:
         from .invoices import on_intent_succeeded
 
         on_intent_succeeded(world, intent)
-
-
-def _method(world: World, params: Params) -> Object | None:
-    if "payment_method" in params:
-        method = payment_methods.resolve(world, params["payment_method"])
-    else:
-        return None
-    if method.get("_detached"):
-        raise bad_request(
-            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment,"
-            " shared with a connected account without Customer attachment, or was detached from a Customer. It"
-            " may not be used again.", param="payment_method")  # fmt: skip
-    owner = params.get("customer")
-    if method["customer"] and owner and method["customer"] != owner:
-        raise bad_request(f"The provided PaymentMethod cannot be attached or used by customer {owner}: it belongs to"
-                          " another one.", param="payment_method")  # fmt: skip
-    return method
-
-
-OPERATIONS = [
-    op("POST", "/v1/payment_intents", create,
-       "amount!:int currency!:str customer:str confirm:bool capture_method:automatic|automatic_async|manual"
-       " automatic_payment_methods:{enabled!:bool allow_redirects:always|never}"
-       f" confirmation_method:automatic|manual {_COMMON} {_CONFIRM}"),
-    listing("payment_intent", "/v1/payment_intents", "created:range customer:str", by={"customer": "customer"}),
-    retrieving("payment_intent", "/v1/payment_intents/{intent}"),
-    op("POST", "/v1/payment_intents/{intent}", update,
-       f"amount:int currency:str customer:str payment_method:str {_COMMON}",
-       kind="payment_intent"),
-    op("POST", "/v1/payment_intents/{intent}/confirm", confirm,
-       f"receipt_email?:str shipping?:{_SHIPPING} setup_future_usage?:off_session|on_session {_CONFIRM}"
-       f" payment_method_options:{_OPTIONS}", kind="payment_intent"),
-    op("POST", "/v1/payment_intents/{intent}/capture", capture,
-       "amount_to_capture:int final_capture:bool metadata?:map statement_descriptor:str statement_descriptor_suffix:str",
-       kind="payment_intent"),
-    op("POST", "/v1/payment_intents/{intent}/cancel", cancel,
-       "cancellation_reason:abandoned|duplicate|fraudulent|requested_by_customer", kind="payment_intent"),
-]  # fmt: skip

@@ -11,7 +11,7 @@ from .embeds import item_view
 from .errors import missing_object, missing_parameter
 from .operation import Operation, Params, Plain, listing, op
 from .store import Object
-from .subscriptions import edited_items
+from .subscription_ops import edited_items
 
 if TYPE_CHECKING:
     from .world import World

@@ -6,15 +6,13 @@ Stripe: https://docs.stripe.com/billing/subscriptions/overview
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import coupons, customers, cycle, invoices
 from .coupons import DISCOUNTS
 from .errors import StripeError, bad_request, missing_parameter
 from .events import emit
-from .expand import ENDED
-from .operation import Params, given, listing, metadata, op, retrieving
+from .operation import Params, metadata
 from .payment_methods import card_of
 from .settings import DAY, HOUR
 from .store import Object
@@ -23,14 +21,14 @@ if TYPE_CHECKING:
     from .world import World
 
 _BEHAVIOR = "allow_incomplete|default_incomplete|error_if_incomplete|pending_if_incomplete"
-_PRORATION = "proration_behavior:always_invoice|create_prorations|none"
-_ITEM = "price:str quantity:int metadata?:map"
+PRORATION = "proration_behavior:always_invoice|create_prorations|none"
+ITEM = "price:str quantity:int metadata?:map"
 _TRIAL = "{end_behavior!:{missing_payment_method!:cancel|create_invoice|pause}}"
 _PAY = "{payment_method_types?:[str] save_default_payment_method:off|on_subscription}"
-_COMMON = (
+COMMON = (
     "cancel_at?:int cancel_at_period_end:bool collection_method:charge_automatically|send_invoice days_until_due:int"
     f" default_payment_method:str description?:str discounts?:{DISCOUNTS} metadata?:map off_session:bool"
-    f" payment_behavior:{_BEHAVIOR} payment_settings:{_PAY} {_PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
+    f" payment_behavior:{_BEHAVIOR} payment_settings:{_PAY} {PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
     " automatic_tax:{enabled!:bool} coupon<?:str promotion_code<?:str"
 )
 
@@ -38,8 +36,8 @@ _COMMON = (
 def create(world: World, params: Params) -> Object:
     """Create a subscription with its first invoice and, if it can, its first payment."""
     customer = world.get("customer", params["customer"], "customer", status=400)
-    prices = _prices(world, params["items"], params.get("currency"))
-    method = _own_method(world, params, customer)
+    prices = prices_of(world, params["items"], params.get("currency"))
+    method = own_method(world, params, customer)
     behavior = params.get("payment_behavior", "allow_incomplete")
     trial_end = _trial_end(world, params)
     _check_payable(world, params, customer, method, prices, trial_end, behavior)
@@ -81,7 +79,7 @@ def create(world: World, params: Params) -> Object:
     if customer["currency"] is None:
         world.change(customer, currency=subscription["currency"])
     world.insert(subscription)
-    subscription["discounts"] = coupons.redeem(world, _discounts(params), customer["id"], subscription=id)
+    subscription["discounts"] = coupons.redeem(world, discounts_of(params), customer["id"], subscription=id)
     _start(world, subscription, customer, behavior)
     return subscription
 
@@ -119,7 +117,7 @@ def new_item(world: World, subscription_id: str, price: Object, entry: Params, p
     return item
 
 
-def _prices(world: World, items: list[Params], currency: str | None) -> list[tuple[Object, str]]:
+def prices_of(world: World, items: list[Params], currency: str | None) -> list[tuple[Object, str]]:
     """Return the price and currency of each item, all recurring in the same rhythm."""
     if not items:
         raise missing_parameter("items")
@@ -147,12 +145,12 @@ def _prices(world: World, items: list[Params], currency: str | None) -> list[tup
     return found
 
 
-def _discounts(params: Params) -> list[Params]:
+def discounts_of(params: Params) -> list[Params]:
     entries: list[Params] = list(params.get("discounts") or [])
     return entries + [{name: params[name]} for name in ("coupon", "promotion_code") if params.get(name)]
 
 
-def _own_method(world: World, params: Params, customer: Object) -> Object | None:
+def own_method(world: World, params: Params, customer: Object) -> Object | None:
     if "default_payment_method" not in params:
         return None
     method = world.get("payment_method", params["default_payment_method"], "default_payment_method", status=400)
@@ -234,98 +232,6 @@ def _delinquent(world: World, subscription: Object, late: bool) -> None:
         world.change(customer, "customer.updated", delinquent=late)
 
 
-# ---- changes
-
-
-def update(world: World, params: Params, id: str) -> Object:
-    """Change a subscription. Amounts change from the next invoice on: prorations are not computed."""
-    subscription = world.get("subscription", id)
-    if subscription["status"] in ENDED and params.keys() - {"metadata", "cancellation_details"}:
-        raise bad_request("A canceled subscription can only update its cancellation_details and metadata.", param="id")
-    customer = world.raw("customer", subscription["customer"])
-    values = given(params, "description", "days_until_due", "collection_method")
-    values["metadata"] = metadata(subscription["metadata"], params.get("metadata"))
-    if "default_payment_method" in params:
-        method = _own_method(world, params, customer)
-        values["default_payment_method"] = method["id"] if method else None
-    values |= _cancellation(world, subscription, params)
-    if "discounts" in params or params.get("coupon") or params.get("promotion_code"):
-        values["discounts"] = coupons.redeem(world, _discounts(params), customer["id"], subscription=id)
-    if "pause_collection" in params:
-        pause = params["pause_collection"] or None
-        values["pause_collection"] = pause and {"behavior": pause["behavior"], "resumes_at": pause.get("resumes_at")}
-    if "trial_settings" in params:
-        values["trial_settings"] = {
-            "end_behavior": {"billing_cycle_anchor": None} | params["trial_settings"]["end_behavior"]
-        }
-    if "items" in params:
-        values["items"] = edited_items(world, subscription, params["items"])
-    if isinstance(params.get("trial_end"), int):
-        values |= {
-            "trial_end": params["trial_end"],
-            "billing_cycle_anchor": params["trial_end"],
-            "status": "trialing",
-            "_number": 0,
-        }
-        values["items"] = cycle.moved(values.get("items", subscription["items"]), (world.now, params["trial_end"]))
-    world.change(subscription, "customer.subscription.updated", **values)
-    if "trial_end" in values:
-        cycle.plan(world, subscription)
-    if params.get("trial_end") == "now" and subscription["status"] == "trialing":
-        cycle.end_trial_now(world, subscription)
-    return subscription
-
-
-def _cancellation(world: World, subscription: Object, params: Params) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if "cancel_at_period_end" in params:
-        flag = params["cancel_at_period_end"]
-        end = max(item["current_period_end"] for item in subscription["items"])
-        reason = "cancellation_requested" if flag else None
-        values = {"cancel_at_period_end": flag, "cancel_at": end if flag else None,
-                  "canceled_at": world.now if flag else None,
-                  "cancellation_details": subscription["cancellation_details"] | {"reason": reason}}  # fmt: skip
-    if "cancel_at" in params:
-        values |= {"cancel_at": params["cancel_at"] or None, "canceled_at": world.now if params["cancel_at"] else None}
-        if params["cancel_at"]:
-            world.schedule_at(params["cancel_at"], "cancel_due", subscription["id"])
-    if "cancellation_details" in params:
-        details = {k: v or None for k, v in params["cancellation_details"].items()}
-        values["cancellation_details"] = subscription["cancellation_details"] | details
-    return values
-
-
-def edited_items(world: World, subscription: Object, entries: list[Params]) -> list[Object]:
-    """Return the items after an update's list of changes."""
-    items = [dict(item) for item in subscription["items"]]
-    for place, entry in enumerate(entries):
-        item = next((i for i in items if i["id"] == entry.get("id")), None)
-        if entry.get("id") and item is None:
-            raise bad_request(
-                f"No such subscription item: '{entry['id']}'", code="resource_missing", param=f"items[{place}][id]"
-            )
-        if item is not None and entry.get("deleted"):
-            items.remove(item)
-            continue
-        if "price" in entry:
-            price = _prices(world, [entry], None)[0][0]
-            if item is None:
-                period = (
-                    subscription["items"][0]["current_period_start"],
-                    subscription["items"][0]["current_period_end"],
-                )
-                items.append(new_item(world, subscription["id"], price, entry, period))
-                continue
-            item["price"] = price["id"]
-        if item is not None and "quantity" in entry:
-            item["quantity"] = entry["quantity"]
-        if item is not None and "metadata" in entry:
-            item["metadata"] = metadata(item["metadata"], entry["metadata"])
-    if not items:
-        raise bad_request("A subscription must have at least one active item.", param="items")
-    return items
-
-
 def cancel_now(
     world: World, subscription: Object, reason: str = "cancellation_requested", comment: Params | None = None
 ) -> None:
@@ -334,65 +240,3 @@ def cancel_now(
     world.change(subscription, status="canceled", canceled_at=subscription["canceled_at"] or world.now,
                  ended_at=world.now, cancellation_details=details)  # fmt: skip
     emit(world, "customer.subscription.deleted", subscription)
-
-
-def _cancel(world: World, params: Params, id: str) -> Object:
-    subscription = world.get("subscription", id)
-    if subscription["status"] in ENDED:
-        raise StripeError(404, f"No such subscription: '{id}'", "resource_missing", "id")
-    comment = {k: v or None for k, v in params.get("cancellation_details", {}).items()}
-    cancel_now(world, subscription, comment=comment)
-    return subscription
-
-
-def _resume(world: World, params: Params, id: str) -> Object:
-    subscription = world.get("subscription", id)
-    if subscription["status"] != "paused":
-        raise bad_request("Only paused subscriptions can be resumed.", param="subscription")
-    cycle.restart(world, subscription)
-    emit(world, "customer.subscription.resumed", subscription)
-    return subscription
-
-
-def _end_discount(world: World, params: Params, id: str) -> Object:
-    subscription = world.get("subscription", id)
-    if not subscription["discounts"]:
-        raise StripeError(404, f"No active discount for subscription: {id}", "resource_missing", "id")
-    discount = world.raw("discount", subscription["discounts"][0])
-    world.change(subscription, "customer.subscription.updated", discounts=[])
-    return world.delete(discount, "customer.discount.deleted")
-
-
-def _keep(world: World, params: Params) -> Callable[[Object], bool]:
-    """Lists leave ended subscriptions out unless asked, and those on a test clock."""
-    status, clock = params.get("status"), params.get("test_clock")
-    price, method = params.get("price"), params.get("collection_method")
-
-    def keep(sub: Object) -> bool:
-        return (
-            (sub["status"] not in ENDED if status is None else status == "all" or sub["status"] == status
-             or (status == "ended" and sub["status"] in ENDED))
-            and (sub["test_clock"] == clock or (clock is None and "customer" in params))
-            and params.get("customer", sub["customer"]) == sub["customer"]
-            and (price is None or any(item["price"] == price for item in sub["items"]))
-            and (method is None or sub["collection_method"] == method)
-        )  # fmt: skip
-
-    return keep
-
-
-_DETAILS = "cancellation_details:{comment?:str feedback?:str}"
-OPERATIONS = [
-    op("POST", "/v1/subscriptions", create, f"customer!:str items!:[{{{_ITEM}}}] currency:str trial_period_days:int {_COMMON}"),
-    listing("subscription", "/v1/subscriptions", "collection_method:charge_automatically|send_invoice created:range"
-            " customer:str price:str test_clock:str status:active|all|canceled|ended|incomplete|incomplete_expired|past_due"
-            "|paused|trialing|unpaid", by={"customer": "customer", "test_clock": "test_clock"}, keep=_keep),
-    retrieving("subscription", "/v1/subscriptions/{subscription_exposed_id}"),
-    op("POST", "/v1/subscriptions/{subscription_exposed_id}", update,
-       f"items:[{{id:str deleted:bool {_ITEM}}}] pause_collection?:{{behavior!:keep_as_draft|mark_uncollectible|void"
-       f" resumes_at:int}} {_DETAILS} {_COMMON}", kind="subscription"),
-    op("DELETE", "/v1/subscriptions/{subscription_exposed_id}", _cancel,
-       f"{_DETAILS} invoice_now:bool prorate:bool", kind="subscription"),
-    op("POST", "/v1/subscriptions/{subscription}/resume", _resume, _PRORATION, kind="subscription"),
-    op("DELETE", "/v1/subscriptions/{subscription_exposed_id}/discount", _end_discount, kind="subscription", expand=False),
-]  # fmt: skip

@@ -16,9 +16,9 @@ from . import (
     disputes,
     event_list,
     invoice_items,
-    invoices,
+    invoice_ops,
     money,
-    payment_intents,
+    payment_intent_ops,
     payment_methods,
     payouts,
     preview,
@@ -26,15 +26,15 @@ from . import (
     search,
     setup_intents,
     subscription_items,
-    subscriptions,
+    subscription_ops,
     tax_rates,
     webhook_endpoints,
 )
 from .operation import Operation
 
 MODULES = (
-    account, catalog, customers, payment_methods, payment_intents, charges, money, refunds, disputes, payouts,
-    subscriptions, subscription_items, invoices, preview, invoice_items, coupons, tax_rates, credit_notes,
+    account, catalog, customers, payment_methods, payment_intent_ops, charges, money, refunds, disputes, payouts,
+    subscription_ops, subscription_items, invoice_ops, preview, invoice_items, coupons, tax_rates, credit_notes,
     setup_intents, checkout, clocks, webhook_endpoints, event_list, search,
 )  # fmt: skip
 OPERATIONS: list[Operation] = [operation for module in MODULES for operation in module.OPERATIONS]

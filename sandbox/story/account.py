@@ -18,10 +18,11 @@ from sandbox.core import (
     customers,
     disputes,
     money,
-    payment_intents,
+    payment_intent_ops,
     payment_methods,
     payouts,
     refunds,
+    subscription_ops,
     subscriptions,
 )
 from sandbox.core.errors import StripeError
@@ -173,7 +174,7 @@ class Story:
     def attempt(self, params: dict[str, Any]) -> Object | None:
         """Try to take a payment; return None when the card is refused."""
         try:
-            return payment_intents.create(self.world, params)
+            return payment_intent_ops.create(self.world, params)
         except StripeError:
             return None
 
@@ -225,7 +226,7 @@ class Story:
         reason = self.dice.choice(("too_expensive", "unused", "switched_service", "other", "missing_features"))
         if self.dice.random() < 0.7:
             params = {"cancel_at_period_end": True, "cancellation_details": {"feedback": reason}}
-            subscriptions.update(self.world, params, id)
+            subscription_ops.update(self.world, params, id)
         else:
             subscriptions.cancel_now(self.world, subscription, comment={"feedback": reason})
 
@@ -243,7 +244,7 @@ class Story:
         if subscription["status"] == "active":
             item = subscription["items"][0]
             entry = {"id": item["id"], "quantity": item["quantity"] + self.dice.randint(1, 6)}
-            subscriptions.update(self.world, {"items": [entry]}, id)
+            subscription_ops.update(self.world, {"items": [entry]}, id)
 
     # ---- the account
 

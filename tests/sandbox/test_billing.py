@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core import payment_intents, pricing
+from sandbox.core import OLD, payment_intents, pricing
 from sandbox.core.settings import DAY, HOUR
 from tests.sandbox.client import NEW_YEAR, Client, Refused, world
 
@@ -324,6 +324,31 @@ def test_coupons_last_as_long_as_they_say(client: Client, coupon: dict[str, Any]
     first = _invoices(client, sub)[-1]
     assert first["subtotal"] - sum(d["amount"] for d in first["total_discount_amounts"]) == first["total"]
     assert sum(d["amount"] for line in first["lines"]["data"] for d in line["discount_amounts"]) == 1500 - totals[0]
+
+
+def test_an_old_style_discount_of_a_customer_counts_for_all_invoices(client: Client) -> None:
+    client.post("/v1/coupons", id="HALF", percent_off=50, duration="forever")
+    client.version = OLD
+    customer = client.customer(coupon="HALF")
+    assert customer["discount"]["coupon"]["id"] == "HALF"
+
+    sub = _subscribe(client, customer=customer["id"])
+
+    assert client.get(f"/v1/invoices/{sub['latest_invoice']}")["total"] == 750
+
+
+def test_a_refused_invoice_created_delays_the_invoice_for_72_hours(client: Client) -> None:
+    sub = _subscribe(client)
+    client.post("/v1/webhook_endpoints", url="https://example.com", enabled_events=["invoice.created"])
+    client.world.advance(31 * DAY)
+    delivery = client.world.outbox.due(client.world.main.now)[0]
+    client.world.outbox.record(client.world, delivery.id, 500)
+
+    client.world.advance(71 * HOUR)
+    assert _invoices(client, sub)[0]["status"] == "draft"
+    client.world.advance(2 * HOUR)
+
+    assert _invoices(client, sub)[0]["status"] == "paid"
 
 
 def test_a_used_up_coupon_is_refused(client: Client) -> None:

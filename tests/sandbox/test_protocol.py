@@ -70,6 +70,12 @@ def test_a_live_key_finds_nothing_of_test_mode(client: Client) -> None:
     assert client.refused("POST", "/v1/customers", {"name": "B"}).status == 403
 
 
+def test_a_live_key_still_knows_its_account(client: Client) -> None:
+    client.key = "sk_live_1"
+
+    assert client.get("/v1/account")["object"] == "account"
+
+
 def test_a_restricted_key_reads_and_writes_only_what_is_listed() -> None:
     client = Client(world(restricted_keys={"rk_test_shop": ("customer",)}), key="rk_test_shop")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.core import OLD, money, payment_intents, payouts, refunds, setup_intents
 from sandbox.core.checkout import complete
+from sandbox.core.coupons import discount_customer
 from sandbox.core.settings import DAY, HOUR
 from tests.sandbox.client import NEW_YEAR, Client
 
@@ -333,6 +334,10 @@ def reducing(c: Client) -> None:
     )
     c.get(f"/v1/subscriptions/{sub['id']}", expand=["discounts"] if old else ["discounts.source.coupon"])
     c.delete(f"/v1/subscriptions/{sub['id']}/discount")
+    favoured = c.post("/v1/customers", name="Favoured")["id"]
+    discount_customer(c.world, c.world.raw("customer", favoured), "TEN")
+    c.get(f"/v1/customers/{favoured}", expand=["discount.customer"])
+    c.delete(f"/v1/customers/{favoured}/discount")
     rate = c.post(
         "/v1/tax_rates",
         display_name="VAT",
