@@ -205,6 +205,17 @@ def test_the_timeline_is_newest_first_and_names_the_webhooks(credential: StripeC
     assert order == sorted(order)
 
 
+def test_what_happened_within_one_second_keeps_its_natural_order(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential)
+    make.charge(payment)
+    booking = make.booking(payment, settled=True)
+    booking.settled_at = booking.transaction.created_at.replace(microsecond=0)
+    booking.save()
+    text = plain(page(staff, "payment", payment.stripe_id))
+    order = [text.index(part) for part in ("replaced the estimate", "Booked with", "was charged", "Payment of $29.99")]
+    assert order == sorted(order)
+
+
 def test_only_ids_that_look_like_stripes_become_links() -> None:
     credential = StripeCredential(name="x")
     row = StripeCustomer(credential=credential, stripe_id="cus_1")

@@ -173,4 +173,4 @@ def _plain(code: str) -> str:
 
 def _sorted(found: list[Happening]) -> list[Happening]:
     """Turn what was told in its natural order into newest first, also within one second."""
-    return sorted(found, key=lambda happening: happening.at)[::-1]
+    return sorted(found, key=lambda happening: happening.at.replace(microsecond=0))[::-1]
