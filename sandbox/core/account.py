@@ -17,7 +17,8 @@ def account(world: World) -> dict[str, Any]:
     """Return the account object."""
     settings = world.settings
     schedule = {"delay_days": max(settings.delay_days, 1), "interval": settings.payout_schedule}
-    nothing_due = {"alternatives": [], "current_deadline": None, "currently_due": [], "disabled_reason": None,
+    nothing_due: dict[str, Any] = {"alternatives": [], "current_deadline": None, "currently_due": [],
+                                   "disabled_reason": None,
                    "errors": [], "eventually_due": [], "past_due": [], "pending_verification": []}  # fmt: skip
     no_names = {"statement_descriptor_kana": None, "statement_descriptor_kanji": None,
                 "statement_descriptor_prefix_kana": None, "statement_descriptor_prefix_kanji": None}  # fmt: skip

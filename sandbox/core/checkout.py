@@ -105,7 +105,8 @@ def complete(world: World, session: Object, card: str = "pm_card_visa", email: s
     values = {"payment": _pay, "subscription": _subscribe, "setup": _set_up}[session["mode"]](
         world, session, customer, card
     )
-    details = {"address": None, "business_name": None, "email": email, "individual_name": None, "name": "Checkout Guest",
+    details: dict[str, Any] = {"address": None, "business_name": None, "email": email, "individual_name": None,
+               "name": "Checkout Guest",
                "phone": None, "tax_exempt": "none", "tax_ids": []}  # fmt: skip
     world.change(session, status="complete", customer=customer, customer_details=details, url=None, **values)
     emit(world, "checkout.session.completed", session)

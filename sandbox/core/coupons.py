@@ -174,7 +174,8 @@ def spend(world: World, owner: Object, field: str = "discounts") -> list[str]:
             emit(world, "customer.discount.deleted", discount)
         else:
             staying.append(id)
-    world.change(owner, **{field: staying})
+    changes: dict[str, Any] = {field: staying}
+    world.change(owner, **changes)
     return counting
 
 
@@ -185,7 +186,8 @@ def _keep(world: World, params: Params) -> Callable[[Object], bool] | None:
 
 
 OPERATIONS = [
-    op("POST", "/v1/coupons", create, "amount_off:int applies_to:{products:[str]} currency:str duration:forever|once|repeating"
+    op("POST", "/v1/coupons", create, "amount_off:int applies_to:{products:[str]} currency:str"
+       " duration:forever|once|repeating"
        " duration_in_months:int id:str max_redemptions:int metadata?:map name:str percent_off:num redeem_by:int"),
     listing("coupon", "/v1/coupons", "created:range"),
     retrieving("coupon", "/v1/coupons/{coupon}"),

@@ -123,7 +123,9 @@ def _values(world: World, customer: Object, params: Params) -> dict[str, Any]:
 
 
 def _invoice_settings(world: World, customer: Object, params: Params) -> dict[str, Any]:
-    settings = customer["invoice_settings"] | given(params, "footer", "custom_fields", "rendering_options")
+    settings: dict[str, Any] = customer["invoice_settings"] | given(
+        params, "footer", "custom_fields", "rendering_options"
+    )
     if "default_payment_method" in params:
         wanted = params["default_payment_method"] or None
         if wanted:
@@ -134,7 +136,7 @@ def _invoice_settings(world: World, customer: Object, params: Params) -> dict[st
                     f" {wanted}. The payment method must be attached to the customer.",
                     code="resource_missing", param="invoice_settings[default_payment_method]",
                 )  # fmt: skip
-        settings = settings | {"default_payment_method": wanted}
+        settings |= {"default_payment_method": wanted}
     return settings
 
 

@@ -27,7 +27,8 @@ def boundary(anchor: int, recurring: dict[str, Any], number: int) -> int:
 
 def current_end(subscription: Object) -> int:
     """Return when the current period ends."""
-    return max(item["current_period_end"] for item in subscription["items"])
+    ends: list[int] = [item["current_period_end"] for item in subscription["items"]]
+    return max(ends)
 
 
 def moved(items: list[Object], span: tuple[int, int]) -> list[Object]:

@@ -67,7 +67,8 @@ def _withdraw(world: World, dispute: Object) -> None:
     amount, currency, rate = money.settle(world, dispute["amount"], dispute["currency"])
     fee = world.settings.dispute_fee_minor.get(currency, 0)
     line = money.post(world, "adjustment", -amount, currency, fee=fee, fee_text="Dispute fee", source=dispute["id"],
-                      category="dispute", description=f"Chargeback withdrawal for {dispute['charge']}", rate=rate)  # fmt: skip
+                      category="dispute", rate=rate,
+                      description=f"Chargeback withdrawal for {dispute['charge']}")  # fmt: skip
     _add_line(world, dispute, "charge.dispute.funds_withdrawn", line)
 
 

@@ -66,7 +66,7 @@ class Fault:
         fault = cls(**rule)
         for name, kind in (("count", int), ("skip", int), ("probability", (int, float)), ("seconds", (int, float))):
             value = getattr(fault, name)
-            if isinstance(value, bool) or not isinstance(value, kind):  # type: ignore[arg-type]
+            if isinstance(value, bool) or not isinstance(value, kind):
                 raise ValueError(f"fault key {name!r} must be a number, not {value!r}")
         return fault
 

@@ -7,7 +7,7 @@ Stripe: https://docs.stripe.com/api/invoices
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import coupons, invoice_make, payment_intents, payment_methods
 from .catalog import currency_of
@@ -31,8 +31,9 @@ def create(world: World, params: Params) -> Object:
     subscription = None
     if "subscription" in params:
         subscription = world.get("subscription", params["subscription"], "subscription", status=400)
-    currency = currency_of(params.get("currency", customer["currency"] or world.settings.default_currency))
-    lines, items = [], []
+    currency = currency_of(params.get("currency") or customer["currency"] or world.settings.default_currency)
+    lines: list[Any] = []
+    items: list[Object] = []
     if (
         params.get("pending_invoice_items_behavior", "exclude" if "subscription" not in params else "include")
         == "include"
@@ -206,7 +207,8 @@ OPERATIONS = [
     op("POST", "/v1/invoices/{invoice}", update, _WRITE, kind="invoice"),
     op("DELETE", "/v1/invoices/{invoice}", _delete, kind="invoice", expand=False),
     op("POST", "/v1/invoices/{invoice}/finalize", _finalize, "auto_advance:bool", kind="invoice"),
-    op("POST", "/v1/invoices/{invoice}/pay", _pay, "off_session:bool paid_out_of_band:bool payment_method:str", kind="invoice"),
+    op("POST", "/v1/invoices/{invoice}/pay", _pay, "off_session:bool paid_out_of_band:bool payment_method:str",
+       kind="invoice"),
     op("POST", "/v1/invoices/{invoice}/void", _void, kind="invoice"),
     op("POST", "/v1/invoices/{invoice}/mark_uncollectible", _uncollectible, kind="invoice"),
     op("POST", "/v1/invoices/{invoice}/send", _send, kind="invoice"),

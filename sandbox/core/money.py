@@ -133,7 +133,8 @@ def _list(world: World, params: Params) -> Page:
         if param in params:
             keys = table.keys(name, params[param])
             break
-    wanted = {n: params[p] for p, n in (("payout", "_payout"), ("source", "source"), ("type", "type"), ("currency", "currency")) if p in params}  # fmt: skip
+    names = {"payout": "_payout", "source": "source", "type": "type", "currency": "currency"}
+    wanted = {name: params[param] for param, name in names.items() if param in params}
     if "payout" in params:
         world.get("payout", params["payout"], "payout", status=400)
     test = (lambda o: all(o[n] == v for n, v in wanted.items())) if wanted else None

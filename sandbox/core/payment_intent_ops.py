@@ -32,7 +32,10 @@ _COMMON = (
 )
 
 
-_CONFIRM = "payment_method:str return_url:str off_session:bool|one_off|recurring error_on_requires_action:bool use_stripe_sdk:bool"
+_CONFIRM = (
+    "payment_method:str return_url:str off_session:bool|one_off|recurring error_on_requires_action:bool"
+    " use_stripe_sdk:bool"
+)
 
 
 def create(world: World, params: Params) -> Object:
@@ -68,7 +71,7 @@ def update(world: World, params: Params, id: str) -> Object:
             intent,
         )
     if "amount" in params or "currency" in params:
-        values["currency"] = currency_of(params.get("currency", intent["currency"]))
+        values["currency"] = currency_of(params.get("currency") or intent["currency"])
         values["amount"] = params.get("amount", intent["amount"])
         check_amount(world, values["amount"], values["currency"])
     if "customer" in params:
@@ -130,7 +133,7 @@ def capture(world: World, params: Params, id: str) -> Object:
         raise unexpected_state(
             f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a"
             " PaymentIntent with one of the following statuses may be captured: requires_capture.", intent)  # fmt: skip
-    amount = params.get("amount_to_capture", intent["amount_capturable"])
+    amount = params["amount_to_capture"] if "amount_to_capture" in params else intent["amount_capturable"]
     if not 1 <= amount <= intent["amount_capturable"]:
         raise bad_request(f"The requested capture amount is greater than the amount you can capture for this charge."
                           f" Amount capturable: {intent['amount_capturable']}.",

@@ -61,7 +61,8 @@ def shipping_of(given: Any) -> dict[str, Any] | None:
     if not given:
         return None
     address = NO_ADDRESS | {k: v or None for k, v in given["address"].items()}
-    return {"carrier": None, "phone": None, "tracking_number": None} | given | {"address": address}
+    params: dict[str, Any] = given
+    return {"carrier": None, "phone": None, "tracking_number": None} | params | {"address": address}
 
 
 def check_amount(world: World, amount: int, currency: str) -> None:
@@ -74,7 +75,8 @@ def check_amount(world: World, amount: int, currency: str) -> None:
         raise bad_request("Amount must be no more than " + currencies.display(currencies.MAXIMUM, currency),
                           code="amount_too_large", param="amount")  # fmt: skip
     if currency in currencies.THREE_DECIMAL and amount % 10:
-        raise bad_request(f"Invalid amount: {currency} amounts must be a multiple of 10.", code="parameter_invalid_integer", param="amount")  # fmt: skip
+        raise bad_request(f"Invalid amount: {currency} amounts must be a multiple of 10.",
+                          code="parameter_invalid_integer", param="amount")  # fmt: skip
     if currency in currencies.WHOLE_ONLY and amount % 100:
         raise bad_request(f"Invalid amount: {currency} has no decimals, the amount must be a multiple of 100.",
                           code="parameter_invalid_integer", param="amount")  # fmt: skip
@@ -90,20 +92,14 @@ def pay(
     """Attempt an intent with its payment method; return the error of a decline."""
     method = world.raw("payment_method", intent["payment_method"])
     card = card_of(method)
-    if card.three_d == "always" or (card.three_d == "setup" and not off_session and not method.get("_authenticated")):
-        if not method.get("_authenticated") or card.three_d == "always":
-            if off_session:
-                return decline(world, intent, "authentication_required")
-            action = {
-                "type": "redirect_to_url",
-                "redirect_to_url": {
-                    "return_url": return_url,
-                    "url": f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}",
-                },
-            }
-            world.change(intent, "payment_intent.requires_action", status="requires_action", next_action=action,
-                         last_payment_error=None)  # fmt: skip
-            return None
+    if card.three_d == "always" or (card.three_d == "setup" and not method.get("_authenticated")):
+        if off_session:
+            return decline(world, intent, "authentication_required")
+        url = f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}"
+        action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": return_url, "url": url}}
+        world.change(intent, "payment_intent.requires_action", status="requires_action", next_action=action,
+                     last_payment_error=None)  # fmt: skip
+        return None
     if card.decline:
         return decline(world, intent, card.decline)
     succeed(world, intent)

@@ -5,6 +5,7 @@ Stripe: https://docs.stripe.com/api/payment_methods
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .cards import TOKENS, Card, token_of_legacy, token_of_number
@@ -162,17 +163,20 @@ def _one_of_customer(world: World, params: Params, customer: str, id: str) -> Ob
     return method
 
 
-_LIST = listing("payment_method", "/v1/payment_methods", "customer:str type:str allow_redisplay:always|limited|unspecified",
-                by={"customer": "customer"},
-                keep=lambda world, params: (lambda m: m["customer"] and m["type"] == params.get("type", m["type"])))  # fmt: skip
-_CUSTOMER_LIST = listing("payment_method", "/v1/customers/{customer}/payment_methods", "type:str allow_redisplay:always|limited|unspecified")  # fmt: skip
+def _keep(world: World, params: Params) -> Callable[[Object], bool]:
+    return lambda method: bool(method["customer"]) and method["type"] == params.get("type", method["type"])
+
+
+_DISPLAY = "allow_redisplay:always|limited|unspecified"
+_CUSTOMER_LIST = listing("payment_method", "/v1/customers/{customer}/payment_methods", f"type:str {_DISPLAY}")
 OPERATIONS = [
     op("POST", "/v1/payment_methods", create,
        f"type:card card:{_CARD} billing_details:{BILLING} metadata:map allow_redisplay:always|limited|unspecified"),
-    _LIST,
+    listing("payment_method", "/v1/payment_methods", f"customer:str type:str {_DISPLAY}", by={"customer": "customer"},
+            keep=_keep),
     retrieving("payment_method", "/v1/payment_methods/{payment_method}"),
     op("POST", "/v1/payment_methods/{payment_method}", update,
-       f"billing_details:{BILLING} card:{{exp_month:int exp_year:int}} metadata?:map allow_redisplay:always|limited|unspecified",
+       f"billing_details:{BILLING} card:{{exp_month:int exp_year:int}} metadata?:map {_DISPLAY}",
        kind="payment_method"),
     op("POST", "/v1/payment_methods/{payment_method}/attach", attach, "customer:str", kind="payment_method"),
     op("POST", "/v1/payment_methods/{payment_method}/detach", detach, kind="payment_method"),

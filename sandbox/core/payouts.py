@@ -27,7 +27,8 @@ FAILING = {
     "ba_sandbox_account_closed": ("account_closed", "The bank account has been closed."),
     "ba_sandbox_no_account": ("no_account", "The bank account details on file are probably incorrect. No bank account"
                               " could be located with those details."),
-    "ba_sandbox_insufficient_funds": ("insufficient_funds", "Your Stripe account has insufficient funds to cover the payout."),
+    "ba_sandbox_insufficient_funds": ("insufficient_funds", "Your Stripe account has insufficient funds to"
+                                      " cover the payout."),
     "ba_sandbox_could_not_process": ("could_not_process", "The bank could not process this payout."),
 }  # fmt: skip
 
@@ -47,7 +48,8 @@ def create(world: World, params: Params) -> Object:
     if amount > world.ledger.available[currency]:
         raise StripeError(400, "You have insufficient funds in your Stripe account. One likely reason you have"
                           " insufficient funds is that your funds are automatically being paid out; try enabling manual"
-                          " payouts by going to https://dashboard.stripe.com/account/payouts.", "balance_insufficient")  # fmt: skip
+                          " payouts by going to https://dashboard.stripe.com/account/payouts.",
+                          "balance_insufficient")  # fmt: skip
     payout = _write(world, amount, currency, automatic=False, params=params | {"destination": destination})
     return payout
 

@@ -15,7 +15,7 @@ from .currencies import half_up
 
 def line_amount(price: dict[str, Any], quantity: int) -> int:
     """Return what `quantity` of a price costs, in minor units, rounded once."""
-    recurring = price["recurring"] or {}
+    recurring: dict[str, Any] = price["recurring"] or {}
     if recurring.get("usage_type") == "metered":
         return 0
     if price["billing_scheme"] == "tiered":
@@ -28,7 +28,8 @@ def line_amount(price: dict[str, Any], quantity: int) -> int:
 def _packages(transform: dict[str, Any] | None, quantity: int) -> int:
     if not transform:
         return quantity
-    whole, rest = divmod(quantity, transform["divide_by"])
+    size: int = transform["divide_by"]
+    whole, rest = divmod(quantity, size)
     return whole + (1 if rest and transform["round"] == "up" else 0)
 
 

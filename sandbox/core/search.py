@@ -48,7 +48,8 @@ def parse(query: str, kind: str) -> Test:
         clause = _CLAUSE.match(query, place)
         if clause is None:
             raise bad_request("We were unable to parse your search query. Try using the format `metadata[\"key\"]:\"value\"`"
-                              " to query for metadata or key:\"value\" to query for other fields.", param="query")  # fmt: skip
+                              " to query for metadata or key:\"value\" to query for other fields.",
+                              param="query")  # fmt: skip
         tests.append(_test(clause, kind))
         place = clause.end()
         if place >= len(query):

@@ -75,7 +75,7 @@ class Settings:
         if unknown:
             raise ValueError(f"unknown sandbox settings: {', '.join(unknown)}")
         tuples = {"balance_currencies", "retry_days", "webhook_retry_seconds"}
-        clean = {k: tuple(v) if k in tuples else v for k, v in values.items()}
+        clean: dict[str, Any] = {k: tuple(v) if k in tuples else v for k, v in values.items()}
         if "restricted_keys" in clean:
             clean["restricted_keys"] = {k: tuple(v) for k, v in clean["restricted_keys"].items()}
         return cls(**clean)

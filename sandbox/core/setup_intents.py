@@ -35,7 +35,8 @@ def create(world: World, params: Params) -> Object:
         "managed_payments": None, "mandate": None, "metadata": metadata({}, params.get("metadata")),
         "next_action": None, "on_behalf_of": None, "payment_method": method["id"] if method else None,
         "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}},
+        "payment_method_options": {"card": {"mandate_options": None, "network": None,
+                                            "request_three_d_secure": "automatic"}},
         "payment_method_types": params.get("payment_method_types", ["card"]), "single_use_mandate": None,
         "status": "requires_confirmation" if method else "requires_payment_method",
         "usage": params.get("usage", "off_session"),
@@ -67,7 +68,8 @@ def confirm(world: World, params: Params, id: str) -> Object:
 def _confirm(world: World, intent: Object, params: Params) -> Object:
     if intent["status"] not in _OPEN or intent["payment_method"] is None:
         raise bad_request(f"You cannot confirm this SetupIntent: its status is {intent['status']} and its payment method"
-                          f" is {intent['payment_method']}.", code="setup_intent_unexpected_state", setup_intent=intent)  # fmt: skip
+                          f" is {intent['payment_method']}.", code="setup_intent_unexpected_state",
+                          setup_intent=intent)  # fmt: skip
     method = world.raw("payment_method", intent["payment_method"])
     card = card_of(method)
     if card.declines_attach:
@@ -127,10 +129,11 @@ def _method(world: World, params: Params) -> Object | None:
 
 _CONFIRM = "payment_method:str return_url:str use_stripe_sdk:bool"
 OPERATIONS = [
-    op("POST", "/v1/setup_intents", create, "automatic_payment_methods:{enabled!:bool allow_redirects:always|never} confirm:bool"
-       f" customer:str description:str metadata:map usage:off_session|on_session payment_method_types<:[str] {_CONFIRM}"),
-    listing("setup_intent", "/v1/setup_intents", "created:range customer:str payment_method:str", by={"customer": "customer"},
-            keep=lambda world, params: _keep(params)),
+    op("POST", "/v1/setup_intents", create, "automatic_payment_methods:{enabled!:bool allow_redirects:always|never}"
+       f" confirm:bool customer:str description:str metadata:map usage:off_session|on_session"
+       f" payment_method_types<:[str] {_CONFIRM}"),
+    listing("setup_intent", "/v1/setup_intents", "created:range customer:str payment_method:str",
+            by={"customer": "customer"}, keep=lambda world, params: _keep(params)),
     retrieving("setup_intent", "/v1/setup_intents/{intent}"),
     op("POST", "/v1/setup_intents/{intent}", update,
        "customer:str description:str metadata?:map payment_method:str", kind="setup_intent"),

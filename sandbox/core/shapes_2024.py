@@ -166,7 +166,7 @@ def _promotion_code(world: World, obj: Object, view: View) -> None:
 
 def _credit_note(world: World, obj: Object, view: View) -> None:
     view |= {"refund": obj["_refund"], "tax_amounts": []}
-    older = {"amount_excluding_tax": None, "tax_amounts": [], "unit_amount_excluding_tax": None}
+    older: View = {"amount_excluding_tax": None, "tax_amounts": [], "unit_amount_excluding_tax": None}
     view["lines"] = view["lines"] | {"data": [older | line for line in view["lines"]["data"]]}
 
 

@@ -57,7 +57,7 @@ def _fields(tokens: list[Any], at: int) -> tuple[dict[str, Param], int]:
 
 
 def _type(tokens: list[Any], at: int, flags: str) -> tuple[Param, int]:
-    common = {
+    common: dict[str, Any] = {
         "required": "!" in flags,
         "unsettable": "?" in flags,
         "only": OLD if "<" in flags else PINNED if ">" in flags else "",

@@ -14,6 +14,7 @@ from typing import Any
 Object = dict[str, Any]
 Key = tuple[int, int, str]
 Range = dict[str, int]
+Keep = Callable[[Object], bool]
 
 # Fields of each kind that lists are filtered by and that (almost) never change.
 INDEXES: dict[str, tuple[str, ...]] = {
@@ -99,7 +100,7 @@ class Table:
             yield self.rows[key[2]].obj
 
     def page(self, keys: list[Key], *, limit: int, after: str = "", before: str = "",
-             created: Range | None = None, keep: Callable[[Object], bool] | None = None) -> tuple[list[Row], bool]:  # fmt: skip
+             created: Range | None = None, keep: Keep | None = None) -> tuple[list[Row], bool]:  # fmt: skip
         """Return one page of rows, newest first, and whether there is more in that direction."""
         low, high = _bounds(keys, created or {})
         if after:

@@ -50,7 +50,7 @@ def update(world: World, params: Params, id: str) -> Object:
             "status": "trialing",
             "_number": 0,
         }
-        values["items"] = cycle.moved(values.get("items", subscription["items"]), (world.now, params["trial_end"]))
+        values["items"] = cycle.moved(values.get("items") or subscription["items"], (world.now, params["trial_end"]))
     world.change(subscription, "customer.subscription.updated", **values)
     if "trial_end" in values:
         cycle.plan(world, subscription)
@@ -158,7 +158,8 @@ _DETAILS = "cancellation_details:{comment?:str feedback?:str}"
 
 
 OPERATIONS = [
-    op("POST", "/v1/subscriptions", create, f"customer!:str items!:[{{{ITEM}}}] currency:str trial_period_days:int {COMMON}"),
+    op("POST", "/v1/subscriptions", create,
+       f"customer!:str items!:[{{{ITEM}}}] currency:str trial_period_days:int {COMMON}"),
     listing("subscription", "/v1/subscriptions", "collection_method:charge_automatically|send_invoice created:range"
             " customer:str price:str test_clock:str status:active|all|canceled|ended|incomplete|incomplete_expired|past_due"
             "|paused|trialing|unpaid", by={"customer": "customer", "test_clock": "test_clock"}, keep=_keep),

@@ -42,7 +42,7 @@ def create(world: World, params: Params) -> Object:
     trial_end = _trial_end(world, params)
     _check_payable(world, params, customer, method, prices, trial_end, behavior)
     id = world.ids.new("sub_")
-    now = world.now
+    now, wishes = world.now, params.get("payment_settings", {})
     subscription: Object = {
         "id": id, "object": "subscription", "application": None, "application_fee_percent": None,
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
@@ -61,7 +61,7 @@ def create(world: World, params: Params) -> Object:
         "metadata": metadata({}, params.get("metadata")), "next_pending_invoice_item_invoice": None,
         "on_behalf_of": None, "pause_collection": None,
         "payment_settings": {"payment_method_options": None, "payment_method_types": None,
-                             "save_default_payment_method": params.get("payment_settings", {}).get("save_default_payment_method", "off")},
+                             "save_default_payment_method": wishes.get("save_default_payment_method", "off")},
         "pending_invoice_item_interval": None, "pending_setup_intent": None, "pending_update": None,
         "schedule": None, "start_date": now, "status": "trialing" if trial_end else "incomplete",
         "test_clock": customer["test_clock"], "transfer_data": None, "trial_end": trial_end,
@@ -156,7 +156,8 @@ def own_method(world: World, params: Params, customer: Object) -> Object | None:
     method = world.get("payment_method", params["default_payment_method"], "default_payment_method", status=400)
     if method["customer"] != customer["id"]:
         raise bad_request(f"The customer does not have a payment method with the ID {method['id']}. The payment method"
-                          " must be attached to the customer.", code="resource_missing", param="default_payment_method")  # fmt: skip
+                          " must be attached to the customer.", code="resource_missing",
+                          param="default_payment_method")  # fmt: skip
     return method
 
 

@@ -104,15 +104,11 @@ class World:
 
     def raw(self, kind: str, id: str) -> Object:
         """Return an object that is known to have existed, deleted or not."""
-        row = self.store.row(kind, id)
-        assert row is not None, f"{kind} {id} was never there"
-        return row.obj
+        return self.store.table(kind).rows[id].obj
 
     def row(self, obj: Object) -> Row:
         """Return the row of an object in the store."""
-        row = self.store.row(obj["object"], obj["id"])
-        assert row is not None
-        return row
+        return self.store.table(obj["object"]).rows[obj["id"]]
 
     def insert(self, obj: Object, event: str = "") -> Object:
         """Add an object and tell of it."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sandbox.core import Request, Response
+from sandbox.core.faults import Fault
 
 from . import control
 from .service import Service
@@ -42,7 +43,7 @@ class App:
         request = _request(scope, body)
         response = self.service.handle(request)
         if response.fault is not None:
-            await self._faulty(request, response, send)
+            await self._faulty(request, response, response.fault, send)
             return
         await _reply(send, response.status, response.body, _headers(response))
 
@@ -54,9 +55,8 @@ class App:
             headers.append((b"location", page.location.encode()))
         await _reply(send, page.status, page.body, headers)
 
-    async def _faulty(self, request: Request, response: Response, send: Send) -> None:
-        fault, key = response.fault, request.headers.get("idempotency-key", "")
-        assert fault is not None
+    async def _faulty(self, request: Request, response: Response, fault: Fault, send: Send) -> None:
+        key = request.headers.get("idempotency-key", "")
         if fault.kind == "slow":
             busy = self.service.world.idempotency.in_flight
             busy.add(key)

@@ -42,7 +42,7 @@ def answer(service: Service, method: str, path: str, query: str, body: bytes) ->
         return _json({"error": error.message, "code": error.code}, 400)
     except (ValueError, TypeError) as error:
         return _json({"error": str(error)}, 400)
-    except (KeyError, AssertionError) as error:
+    except KeyError as error:
         return _json({"error": f"missing or unknown: {error}"}, 404)
 
 

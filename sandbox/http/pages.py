@@ -110,7 +110,8 @@ def _overview(world: World) -> Answer:
     steps = "".join(f'<button name="seconds" value="{seconds}">+ {label}</button>' for label, seconds in STEPS)
     balance = money.balance(world)
     rows = "".join(
-        f"<tr><td>{escape(ready['currency'].upper())}</td><td class=n>{_money(ready)}</td><td class=n>{_money(wait)}</td></tr>"
+        f"<tr><td>{escape(ready['currency'].upper())}</td><td class=n>{_money(ready)}</td>"
+        f"<td class=n>{_money(wait)}</td></tr>"
         for ready, wait in zip(balance["available"], balance["pending"], strict=True)
     )
     clock = (
@@ -170,7 +171,7 @@ def _list(world: World, kind: str, after: str) -> Answer:
 
 def _line(obj: Object) -> str:
     what = obj.get("name") or obj.get("email") or obj.get("description") or obj.get("nickname") or obj.get("type") or ""
-    state = obj.get("status") if "status" in obj else {True: "active", False: "archived"}.get(obj.get("active"), "")
+    state = obj.get("status") or ({True: "active", False: "archived"}[obj["active"]] if "active" in obj else "")
     amount = next(
         (obj[n] for n in ("amount", "total", "amount_total", "unit_amount") if isinstance(obj.get(n), int)), None
     )
@@ -178,7 +179,8 @@ def _line(obj: Object) -> str:
     created = _when(obj["created"]) if "created" in obj else ""
     return (
         f'<tr><td><a href="/_sandbox/objects/{obj["object"]}/{escape(obj["id"])}"><code>{escape(obj["id"])}</code></a></td>'
-        f"<td>{escape(str(what))}</td><td>{escape(str(state or ''))}</td><td class=n>{escape(shown)}</td><td>{created}</td></tr>"
+        f"<td>{escape(str(what))}</td><td>{escape(str(state or ''))}</td><td class=n>{escape(shown)}</td>"
+        f"<td>{created}</td></tr>"
     )
 
 
@@ -207,7 +209,8 @@ def _authenticate(world: World, id: str) -> Answer:
     body = (
         "<section><p>Your bank asks whether it is you.</p>"
         f'<form class="row" method="post" action="/_sandbox/authenticate/{escape(id)}">'
-        '<button class="main" name="passed" value="yes">Complete</button><button name="passed" value="no">Fail</button></form></section>'
+        '<button class="main" name="passed" value="yes">Complete</button>'
+        '<button name="passed" value="no">Fail</button></form></section>'
     )
     return _page(world, "3D Secure", body)
 
@@ -230,7 +233,8 @@ def _checkout(world: World, id: str) -> Answer:
     if session["status"] != "open":
         return _page(world, "Checkout", f"<section><p>This session is {escape(session['status'])}.</p></section>")
     lines = "".join(
-        f"<tr><td>{line['quantity']} × {escape(line['description'])}</td><td class=n>{display(line['amount_total'], line['currency'])}</td></tr>"
+        f"<tr><td>{line['quantity']} × {escape(line['description'])}</td>"
+        f"<td class=n>{display(line['amount_total'], line['currency'])}</td></tr>"
         for line in session["_line_items"]
     )
     cards = "".join(f"<option>{token}</option>" for token in TOKENS)

@@ -16,16 +16,19 @@ header div{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;align-items:baseline}
 header strong{font-size:1.1rem}header nav{display:flex;gap:1rem;margin-left:auto}
 a{color:var(--accent);text-decoration:none}a:hover,a:focus{text-decoration:underline}
 h1{font-size:1.35rem;margin:.5rem 0 1rem}h2{font-size:1.05rem;margin:0 0 .6rem}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem 1.1rem;margin:0 0 1rem;overflow-x:auto}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;
+padding:1rem 1.1rem;margin:0 0 1rem;overflow-x:auto}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:0 1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-top:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:500;border-top:0}td.n,th.n{text-align:right}
-ul.kinds{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.1rem 1.2rem}
+ul.kinds{list-style:none;margin:0;padding:0;display:grid;
+grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.1rem 1.2rem}
 ul.kinds li{display:flex;justify-content:space-between;border-top:1px solid var(--line);padding:.25rem 0}
 code,pre{font:13px/1.5 ui-monospace,monospace}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 form.row{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:0}
-button,input,select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:7px;padding:.3rem .75rem}
+button,input,select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);
+border-radius:7px;padding:.3rem .75rem}
 button{cursor:pointer}button:hover{border-color:var(--accent)}button.main{background:var(--accent);border-color:var(--accent);color:#fff}
 @media(prefers-color-scheme:dark){button.main{color:#14171c}}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}

@@ -41,8 +41,9 @@ class Life:
         return customer
 
     def _currency(self, customer: Object) -> str:
-        country = (customer["address"] or {}).get("country")
-        return {"US": "usd", "DE": "eur", "FR": "eur", "JP": "jpy"}.get(country, customer["currency"] or "usd")
+        country: str = (customer["address"] or {}).get("country") or ""
+        usual: str = customer["currency"] or "usd"
+        return {"US": "usd", "DE": "eur", "FR": "eur", "JP": "jpy"}.get(country, usual)
 
     def _buy(self) -> None:
         customer = self._customer()
@@ -72,4 +73,5 @@ class Life:
         amount = self.dice.choice((1800, 2100, 3200, 4500))
         self.story.attempt({"amount": amount, "currency": currency, "customer": customer["id"], "confirm": True,
                             "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-                            "description": "Order at tideline.example.com", "payment_method": self.dice.choice(BAD)})  # fmt: skip
+                            "description": "Order at tideline.example.com",
+                            "payment_method": self.dice.choice(BAD)})  # fmt: skip

@@ -20,12 +20,14 @@ LAST = {
     "FR": "Moreau Lefèvre Girard Mercier Chevalier Fontaine Roussel Marchand Perrin Garnier Blanchard".split(),
     "JP": "Sato Tanaka Watanabe Kobayashi Nakamura Yamada Inoue Kimura Hayashi Shimizu Mori Ogawa".split(),
 }  # fmt: skip
-CITIES = {
+CITIES: dict[str, list[tuple[str, str | None, str]]] = {
     "US": [("Portland", "OR", "97205"), ("Madison", "WI", "53703"), ("Asheville", "NC", "28801"), ("Austin", "TX", "78704"),
-           ("Providence", "RI", "02906"), ("Minneapolis", "MN", "55408"), ("Oakland", "CA", "94610"), ("Ithaca", "NY", "14850")],
+           ("Providence", "RI", "02906"), ("Minneapolis", "MN", "55408"), ("Oakland", "CA", "94610"),
+           ("Ithaca", "NY", "14850")],
     "DE": [("Leipzig", None, "04109"), ("Hamburg", None, "20357"), ("Freiburg", None, "79098"), ("Köln", None, "50674")],
     "FR": [("Lyon", None, "69004"), ("Nantes", None, "44000"), ("Lille", None, "59000"), ("Toulouse", None, "31000")],
-    "JP": [("Kyoto", None, "604-8006"), ("Fukuoka", None, "810-0001"), ("Sapporo", None, "060-0061"), ("Tokyo", None, "150-0041")],
+    "JP": [("Kyoto", None, "604-8006"), ("Fukuoka", None, "810-0001"), ("Sapporo", None, "060-0061"),
+           ("Tokyo", None, "150-0041")],
 }  # fmt: skip
 STREETS = {
     "US": "Alder Street,Fairview Avenue,Juniper Lane,Harbor Road,Chestnut Street,Mill Pond Road,Larkspur Drive".split(","),

@@ -57,8 +57,16 @@ def test_a_renewal_waits_an_hour_as_a_draft(client: Client) -> None:
     assert [i["status"] for i in _invoices(client, sub)] == ["paid", "paid"]
     assert item["current_period_start"] == sub["items"]["data"][0]["current_period_end"]
     types = [e["type"] for e in client.get("/v1/events", limit=100, created={"gte": NEW_YEAR + 31 * DAY})["data"]][::-1]
-    wanted = ["invoice.created", "customer.subscription.updated", "invoice.finalized", "charge.succeeded",
-              "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid"]  # fmt: skip
+    wanted = [
+        "invoice.created",
+        "customer.subscription.updated",
+        "invoice.finalized",
+        "charge.succeeded",
+        "payment_intent.succeeded",
+        "invoice.paid",
+        "invoice.payment_succeeded",
+        "invoice_payment.paid",
+    ]
     assert [t for t in types if t in wanted] == wanted
 
 

@@ -44,8 +44,11 @@ def test_a_refused_call_leaves_its_key_free(client: Client) -> None:
 
 
 def test_a_decline_is_kept(client: Client) -> None:
-    params = PAYMENT | {"payment_method": "pm_card_chargeDeclined", "confirm": True,
-                        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}  # fmt: skip
+    params = PAYMENT | {
+        "payment_method": "pm_card_chargeDeclined",
+        "confirm": True,
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+    }
 
     first = client.refused("POST", "/v1/payment_intents", params, idempotency_key="k1")
     again = client.refused("POST", "/v1/payment_intents", params, idempotency_key="k1")

@@ -15,8 +15,16 @@ from sandbox.core.settings import DAY, HOUR
 from sandbox.core.store import Object
 from tests.sandbox.client import Client, Refused, world
 
-CARDS = ("pm_card_visa", "pm_card_chargeDeclined", "pm_card_createDispute", "pm_card_createDisputeInquiry", "pm_card_refundFail",
-         "pm_card_pendingRefund", "pm_card_bypassPending", "pm_card_threeDSecure2Required")  # fmt: skip
+CARDS = (
+    "pm_card_visa",
+    "pm_card_chargeDeclined",
+    "pm_card_createDispute",
+    "pm_card_createDisputeInquiry",
+    "pm_card_refundFail",
+    "pm_card_pendingRefund",
+    "pm_card_bypassPending",
+    "pm_card_threeDSecure2Required",
+)
 CURRENCIES = ("usd", "eur", "jpy", "kwd")
 
 
@@ -27,8 +35,16 @@ class Account(RuleBasedStateMachine):
         delay=st.sampled_from([0, 2]), waits=st.booleans(), schedule=st.sampled_from(["manual", "daily", "weekly"])
     )
     def open(self, delay: int, waits: bool, schedule: str) -> None:
-        self.client = Client(world(delay_days=delay, refunds_wait_for_funds=waits, payout_schedule=schedule,
-                                   balance_currencies=("usd", "eur"), settle_seconds=delay * 60, refund_seconds=delay * HOUR))  # fmt: skip
+        self.client = Client(
+            world(
+                delay_days=delay,
+                refunds_wait_for_funds=waits,
+                payout_schedule=schedule,
+                balance_currencies=("usd", "eur"),
+                settle_seconds=delay * 60,
+                refund_seconds=delay * HOUR,
+            )
+        )
         self.world = self.client.world
         payouts.plan(self.world)
         self.price = self.client.price(1700)["id"]
@@ -54,9 +70,16 @@ class Account(RuleBasedStateMachine):
     )
     def pay(self, amount: int, currency: str, card: str, manual: bool) -> None:
         amount -= amount % 10 if currency == "kwd" else 0
-        self._try("POST", "/v1/payment_intents", amount=amount, currency=currency, payment_method=card, confirm=True,
-                  capture_method="manual" if manual else "automatic_async",
-                  automatic_payment_methods={"enabled": True, "allow_redirects": "never"})  # fmt: skip
+        self._try(
+            "POST",
+            "/v1/payment_intents",
+            amount=amount,
+            currency=currency,
+            payment_method=card,
+            confirm=True,
+            capture_method="manual" if manual else "automatic_async",
+            automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
+        )
 
     @rule(place=st.integers(0, 99), part=st.integers(1, 90_000))
     def capture(self, place: int, part: int) -> None:
@@ -225,9 +248,13 @@ class Account(RuleBasedStateMachine):
 
 
 Account.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, database=None,
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
     suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+)
 
 
 class TestMoneyLaws(Account.TestCase):  # type: ignore[misc,name-defined]

@@ -91,8 +91,11 @@ def test_deliveries_can_be_resent(server: Server) -> None:
 
 
 def test_the_customer_passes_three_d_secure(server: Server) -> None:
-    intent = Client(server.world).pay(card="pm_card_threeDSecure2Required", return_url="https://example.com/back",
-                                      automatic_payment_methods={"enabled": True})  # fmt: skip
+    intent = Client(server.world).pay(
+        card="pm_card_threeDSecure2Required",
+        return_url="https://example.com/back",
+        automatic_payment_methods={"enabled": True},
+    )
     path = intent["next_action"]["redirect_to_url"]["url"].removeprefix(f"{server.url}/_sandbox")
     assert "Your bank asks" in _page(server, path)
 
@@ -104,8 +107,11 @@ def test_the_customer_passes_three_d_secure(server: Server) -> None:
 
 def test_the_customer_pays_at_checkout(server: Server) -> None:
     client = Client(server.world)
-    session = client.post("/v1/checkout/sessions", line_items=[{"price": client.price(900, None)["id"], "quantity": 1}],
-                          success_url="https://example.com/?s={CHECKOUT_SESSION_ID}")  # fmt: skip
+    session = client.post(
+        "/v1/checkout/sessions",
+        line_items=[{"price": client.price(900, None)["id"], "quantity": 1}],
+        success_url="https://example.com/?s={CHECKOUT_SESSION_ID}",
+    )
     path = session["url"].removeprefix(f"{server.url}/_sandbox")
     assert "9.00 usd" in _page(server, path)
 

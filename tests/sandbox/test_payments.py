@@ -124,8 +124,12 @@ def test_a_decline_leaves_an_intent_and_a_failed_charge(client: Client, token: s
 
 
 def test_every_attempt_makes_a_new_charge(client: Client) -> None:
-    intent = client.post("/v1/payment_intents", amount=900, currency="usd",
-                         automatic_payment_methods={"enabled": True, "allow_redirects": "never"})  # fmt: skip
+    intent = client.post(
+        "/v1/payment_intents",
+        amount=900,
+        currency="usd",
+        automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
+    )
     client.refused("POST", f"/v1/payment_intents/{intent['id']}/confirm", {"payment_method": "pm_card_chargeDeclined"})
     done = client.post(f"/v1/payment_intents/{intent['id']}/confirm", payment_method="pm_card_visa")
 

@@ -133,10 +133,20 @@ def test_one_store_shows_two_shapes(client: Client) -> None:
         ("/v1/products", {}, "parameter_missing", "name"),
         ("/v1/products", {"name": ""}, "parameter_invalid_empty", "name"),
         ("/v1/prices", {"product": "p", "unit_amount": 1}, "parameter_missing", "currency"),
-        ("/v1/prices", {"product": "p", "currency": "usd", "unit_amount": "1.5"}, "parameter_invalid_integer", "unit_amount"),
+        (
+            "/v1/prices",
+            {"product": "p", "currency": "usd", "unit_amount": "1.5"},
+            "parameter_invalid_integer",
+            "unit_amount",
+        ),
         ("/v1/prices", {"product": "none", "currency": "usd", "unit_amount": 1}, "resource_missing", "product"),
         ("/v1/prices", {"currency": "usd", "unit_amount": 1}, "parameter_missing", "product"),
-        ("/v1/prices", {"product": "p", "currency": "usd", "recurring": {"interval": "hour"}}, None, "recurring[interval]"),
+        (
+            "/v1/prices",
+            {"product": "p", "currency": "usd", "recurring": {"interval": "hour"}},
+            None,
+            "recurring[interval]",
+        ),
         ("/v1/prices", {"product": "p", "currency": "xxx", "unit_amount": 1}, None, "currency"),
         ("/v1/products", {"name": "x", "active": "maybe"}, None, "active"),
         ("/v1/products", {"name": "x", "images": "a.png"}, None, "images"),
@@ -148,7 +158,7 @@ def test_one_store_shows_two_shapes(client: Client) -> None:
         ("/v1/subscriptions", {"customer": "none", "items": [{"price": "x"}]}, "resource_missing", "customer"),
         ("/v1/promotion_codes", {"promotion": {"coupon": "x"}}, "parameter_missing", "promotion[type]"),
     ],
-)  # fmt: skip
+)
 def test_bad_parameters_name_themselves(
     client: Client, path: str, params: dict[str, object], code: str | None, param: str
 ) -> None:

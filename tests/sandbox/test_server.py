@@ -143,8 +143,15 @@ def test_an_endpoint_that_is_not_there_is_a_failure(server: Server) -> None:
 def test_in_the_background_things_happen_by_themselves() -> None:
     with receiving() as receiver, running() as server:
         _post(server, "/v1/webhook_endpoints", url=receiver.url, **{"enabled_events[]": "*"})
-        _post(server, "/v1/payment_intents", amount=900, currency="usd", payment_method="pm_card_visa", confirm="true",
-              return_url="https://example.com")  # fmt: skip
+        _post(
+            server,
+            "/v1/payment_intents",
+            amount=900,
+            currency="usd",
+            payment_method="pm_card_visa",
+            confirm="true",
+            return_url="https://example.com",
+        )
         for _ in range(100):
             if len(receiver.got) >= 4:
                 break
@@ -218,8 +225,12 @@ def test_the_control_side_completes_what_customers_do(server: Server) -> None:
     card = {"payment_method": "pm_card_threeDSecure2Required", "confirm": "true", "return_url": "https://example.com"}
     intent = _post(server, "/v1/payment_intents", amount=900, currency="usd", **card).json()["id"]
     assert _control(server, f"authenticate/{intent}", {"passed": True}).json()["status"] == "succeeded"
-    lines = {"line_items[0][price_data][currency]": "usd", "line_items[0][price_data][unit_amount]": "700",
-             "line_items[0][price_data][product_data][name]": "Card", "line_items[0][quantity]": "1"}  # fmt: skip
+    lines = {
+        "line_items[0][price_data][currency]": "usd",
+        "line_items[0][price_data][unit_amount]": "700",
+        "line_items[0][price_data][product_data][name]": "Card",
+        "line_items[0][quantity]": "1",
+    }
     session = _post(server, "/v1/checkout/sessions", success_url="https://example.com", **lines).json()["id"]
     assert _control(server, f"checkout/{session}/complete", {}).json()["status"] == "complete"
     hook = _post(server, "/v1/webhook_endpoints", url="http://127.0.0.1:9/", **{"enabled_events[]": "*"}).json()

@@ -71,8 +71,10 @@ def test_the_story_grows_churns_and_recovers(demo: World) -> None:
 
 def test_refunds_reach_into_later_months(demo: World) -> None:
     later = [
-        r for r in _all(demo, "refund") if r["created"] // (30 * DAY) > demo.raw("charge", r["charge"])["created"] // (30 * DAY)
-    ]  # fmt: skip
+        r
+        for r in _all(demo, "refund")
+        if r["created"] // (30 * DAY) > demo.raw("charge", r["charge"])["created"] // (30 * DAY)
+    ]
 
     assert later
 

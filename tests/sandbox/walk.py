@@ -15,15 +15,37 @@ ADDRESS = {"line1": "1 Mill Lane", "city": "Leipzig", "postal_code": "04109", "c
 
 def everything(client: Client) -> None:
     """Walk all of it."""
-    for part in (catalog, people, payments, refunding, disputing, paying_out, subscribing, dunning, invoicing,
-                 reducing, setting_up, checking_out, clockwork, looking):  # fmt: skip
+    for part in (
+        catalog,
+        people,
+        payments,
+        refunding,
+        disputing,
+        paying_out,
+        subscribing,
+        dunning,
+        invoicing,
+        reducing,
+        setting_up,
+        checking_out,
+        clockwork,
+        looking,
+    ):
         part(client)
 
 
 def catalog(c: Client) -> None:
-    product = c.post("/v1/products", name="Magazine", description="Six a year", metadata={"a": "1"}, images=["https://example.com/a.png"],
-                     package_dimensions={"height": 1, "length": 2, "weight": 3.5, "width": 4}, url="https://example.com",
-                     marketing_features=[{"name": "Printed"}], default_price_data={"currency": "usd", "unit_amount": 900})  # fmt: skip
+    product = c.post(
+        "/v1/products",
+        name="Magazine",
+        description="Six a year",
+        metadata={"a": "1"},
+        images=["https://example.com/a.png"],
+        package_dimensions={"height": 1, "length": 2, "weight": 3.5, "width": 4},
+        url="https://example.com",
+        marketing_features=[{"name": "Printed"}],
+        default_price_data={"currency": "usd", "unit_amount": 900},
+    )
     id = product["id"]
     c.post(f"/v1/products/{id}", name="Magazine, new", description="", active=True, metadata={"b": "2"})
     c.get(f"/v1/products/{id}", expand=["default_price"])
@@ -31,12 +53,27 @@ def catalog(c: Client) -> None:
     spare = c.post("/v1/products", id="spare", name="Spare")
     c.delete(f"/v1/products/{spare['id']}")
     tiers = [{"up_to": 5, "unit_amount": 900, "flat_amount": 100}, {"up_to": "inf", "unit_amount_decimal": "512.5"}]
-    tiered = c.post("/v1/prices", product=id, currency="usd", billing_scheme="tiered", tiers_mode="graduated", tiers=tiers,
-                    recurring={"interval": "month", "interval_count": 3}, nickname="Seats")  # fmt: skip
+    tiered = c.post(
+        "/v1/prices",
+        product=id,
+        currency="usd",
+        billing_scheme="tiered",
+        tiers_mode="graduated",
+        tiers=tiers,
+        recurring={"interval": "month", "interval_count": 3},
+        nickname="Seats",
+    )
     c.get(f"/v1/prices/{tiered['id']}", expand=["tiers", "product", "currency_options"])
-    price = c.post("/v1/prices", product_data={"name": "Other"}, currency="jpy", unit_amount=500, lookup_key="other",
-                   tax_behavior="exclusive", transform_quantity={"divide_by": 10, "round": "up"},
-                   currency_options={"eur": {"unit_amount": 400}})  # fmt: skip
+    price = c.post(
+        "/v1/prices",
+        product_data={"name": "Other"},
+        currency="jpy",
+        unit_amount=500,
+        lookup_key="other",
+        tax_behavior="exclusive",
+        transform_quantity={"divide_by": 10, "round": "up"},
+        currency_options={"eur": {"unit_amount": 400}},
+    )
     c.post("/v1/prices", product=id, currency="kwd", unit_amount_decimal="1250.5")
     c.post("/v1/prices", product=id, currency="usd", custom_unit_amount={"enabled": True, "minimum": 100})
     c.post(f"/v1/prices/{price['id']}", active=False, nickname="Old", metadata={"x": "y"})
@@ -51,17 +88,32 @@ def catalog(c: Client) -> None:
 
 
 def people(c: Client) -> None:
-    customer = c.post("/v1/customers", email="a@example.com", name="Ada", phone="+49 341 1", address=ADDRESS, balance=0,
-                      shipping={"name": "Ada", "address": ADDRESS}, preferred_locales=["de"], tax_exempt="none",
-                      payment_method="pm_card_visa", metadata={"k": "v"})  # fmt: skip
+    customer = c.post(
+        "/v1/customers",
+        email="a@example.com",
+        name="Ada",
+        phone="+49 341 1",
+        address=ADDRESS,
+        balance=0,
+        shipping={"name": "Ada", "address": ADDRESS},
+        preferred_locales=["de"],
+        tax_exempt="none",
+        payment_method="pm_card_visa",
+        metadata={"k": "v"},
+    )
     id = customer["id"]
     c.post(f"/v1/customers/{id}", name="Ada L.", address="", metadata={"k": ""}, invoice_settings={"footer": "Thanks"})
     c.get(
         f"/v1/customers/{id}", expand=["subscriptions", "invoice_settings.default_payment_method", "sources", "tax_ids"]
     )
     c.get("/v1/customers", email="a@example.com", limit=1)
-    method = c.post("/v1/payment_methods", type="card", card={"number": "4242424242424242", "exp_month": 4, "exp_year": 2031},
-                    billing_details={"name": "Ada", "address": ADDRESS}, metadata={"a": "b"})  # fmt: skip
+    method = c.post(
+        "/v1/payment_methods",
+        type="card",
+        card={"number": "4242424242424242", "exp_month": 4, "exp_year": 2031},
+        billing_details={"name": "Ada", "address": ADDRESS},
+        metadata={"a": "b"},
+    )
     c.post(f"/v1/payment_methods/{method['id']}/attach", customer=id)
     c.post(
         f"/v1/payment_methods/{method['id']}",
@@ -80,9 +132,18 @@ def people(c: Client) -> None:
 
 def payments(c: Client) -> None:
     customer = c.customer()["id"]
-    intent = c.post("/v1/payment_intents", amount=5000, currency="eur", customer=customer, capture_method="manual",
-                    automatic_payment_methods={"enabled": True, "allow_redirects": "never"}, metadata={"o": "1"},
-                    shipping={"name": "Ada", "address": ADDRESS}, receipt_email="a@example.com", description="Book")  # fmt: skip
+    intent = c.post(
+        "/v1/payment_intents",
+        amount=5000,
+        currency="eur",
+        customer=customer,
+        capture_method="manual",
+        automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
+        metadata={"o": "1"},
+        shipping={"name": "Ada", "address": ADDRESS},
+        receipt_email="a@example.com",
+        description="Book",
+    )
     id = intent["id"]
     c.post(f"/v1/payment_intents/{id}", amount=5200, description="Books")
     c.post(f"/v1/payment_intents/{id}/confirm", payment_method="pm_card_mastercard")
@@ -98,8 +159,17 @@ def payments(c: Client) -> None:
     c.get("/v1/payment_intents", customer=customer, limit=2, expand=["data.latest_charge.balance_transaction"])
     lines = c.get("/v1/balance_transactions", type="charge", expand=["data.source"])
     c.get(f"/v1/balance_transactions/{lines['data'][0]['id']}", expand=["source"])
-    c.refused("POST", "/v1/payment_intents", {"amount": 700, "currency": "usd", "payment_method": "pm_card_chargeDeclined",
-              "confirm": True, "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}})  # fmt: skip
+    c.refused(
+        "POST",
+        "/v1/payment_intents",
+        {
+            "amount": 700,
+            "currency": "usd",
+            "payment_method": "pm_card_chargeDeclined",
+            "confirm": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        },
+    )
     c.get("/v1/payment_intents", limit=1)
     for passed in (True, False):
         waiting = c.pay(
@@ -143,13 +213,19 @@ def _with(c: Client, **changes: Any) -> Any:
 
 
 def disputing(c: Client) -> None:
-    for text, card in (("winning_evidence", "pm_card_createDispute"), ("losing_evidence", "pm_card_createDisputeProductNotReceived"),
-                       ("escalate_inquiry_evidence", "pm_card_createDisputeInquiry")):  # fmt: skip
+    for text, card in (
+        ("winning_evidence", "pm_card_createDispute"),
+        ("losing_evidence", "pm_card_createDisputeProductNotReceived"),
+        ("escalate_inquiry_evidence", "pm_card_createDisputeInquiry"),
+    ):
         c.pay(7000, card=card)
         c.get("/v1/events", limit=1)
         dispute = c.get("/v1/disputes", limit=1)["data"][0]
-        c.post(f"/v1/disputes/{dispute['id']}", evidence={"uncategorized_text": text, "product_description": "A book"},
-               metadata={"m": "1"})  # fmt: skip
+        c.post(
+            f"/v1/disputes/{dispute['id']}",
+            evidence={"uncategorized_text": text, "product_description": "A book"},
+            metadata={"m": "1"},
+        )
         c.get(f"/v1/disputes/{dispute['id']}", expand=["charge", "payment_intent"])
     c.post(f"/v1/disputes/{dispute['id']}/close")
     c.pay(7000, card="pm_card_createDispute")
@@ -177,8 +253,14 @@ def paying_out(c: Client) -> None:
 
 def subscribing(c: Client) -> None:
     customer, price = c.customer()["id"], c.price()["id"]
-    sub = c.post("/v1/subscriptions", customer=customer, items=[{"price": price, "quantity": 2, "metadata": {"i": "1"}}],
-                 metadata={"s": "1"}, expand=["latest_invoice", "customer"], description="Reader")  # fmt: skip
+    sub = c.post(
+        "/v1/subscriptions",
+        customer=customer,
+        items=[{"price": price, "quantity": 2, "metadata": {"i": "1"}}],
+        metadata={"s": "1"},
+        expand=["latest_invoice", "customer"],
+        description="Reader",
+    )
     id = sub["id"]
     item = sub["items"]["data"][0]["id"]
     c.get("/v1/subscription_items", subscription=id)
@@ -195,7 +277,11 @@ def subscribing(c: Client) -> None:
         cancellation_details={"feedback": "unused", "comment": "Bye"},
     )
     c.post(f"/v1/subscriptions/{id}", cancel_at_period_end=False, pause_collection={"behavior": "void"})
-    c.post(f"/v1/subscriptions/{id}", pause_collection="", default_payment_method=c.get("/v1/payment_methods", customer=customer)["data"][0]["id"])  # fmt: skip
+    c.post(
+        f"/v1/subscriptions/{id}",
+        pause_collection="",
+        default_payment_method=c.get("/v1/payment_methods", customer=customer)["data"][0]["id"],
+    )
     c.get(
         f"/v1/subscriptions/{id}", expand=["items.data.price.product", "latest_invoice.lines", "default_payment_method"]
     )
@@ -206,14 +292,25 @@ def subscribing(c: Client) -> None:
         c.post("/v1/invoices/create_preview", subscription=id)
     c.delete(f"/v1/subscriptions/{id}", cancellation_details={"comment": "Moved"}, expand=["latest_invoice"])
     lonely = c.post("/v1/customers", email="t@example.com")["id"]
-    trial = c.post("/v1/subscriptions", customer=lonely, items=[{"price": price}], trial_period_days=7,
-                   trial_settings={"end_behavior": {"missing_payment_method": "pause"}})  # fmt: skip
+    trial = c.post(
+        "/v1/subscriptions",
+        customer=lonely,
+        items=[{"price": price}],
+        trial_period_days=7,
+        trial_settings={"end_behavior": {"missing_payment_method": "pause"}},
+    )
     c.world.advance(8 * DAY)
     method = c.post("/v1/payment_methods/pm_card_visa/attach", customer=lonely)["id"]
     c.post(f"/v1/subscriptions/{trial['id']}", default_payment_method=method)
     c.post(f"/v1/subscriptions/{trial['id']}/resume", proration_behavior="none")
-    early = c.post("/v1/subscriptions", customer=customer, items=[{"price": price}], trial_end=int(c.world.now) + 9 * DAY,
-                   cancel_at=int(c.world.now) + 90 * DAY, payment_settings={"save_default_payment_method": "on_subscription"})  # fmt: skip
+    early = c.post(
+        "/v1/subscriptions",
+        customer=customer,
+        items=[{"price": price}],
+        trial_end=int(c.world.now) + 9 * DAY,
+        cancel_at=int(c.world.now) + 90 * DAY,
+        payment_settings={"save_default_payment_method": "on_subscription"},
+    )
     c.post(f"/v1/subscriptions/{early['id']}", trial_end="now")
 
 
@@ -227,16 +324,28 @@ def dunning(c: Client) -> None:
     c.get(f"/v1/subscriptions/{sub['id']}", expand=["latest_invoice"])
     c.world.advance(40 * DAY)
     c.get("/v1/subscriptions", status="canceled")
-    waiting = c.post("/v1/subscriptions", customer=c.customer("pm_card_threeDSecure2Required")["id"], items=[{"price": price}],
-                     payment_behavior="allow_incomplete", expand=["latest_invoice"])  # fmt: skip
+    waiting = c.post(
+        "/v1/subscriptions",
+        customer=c.customer("pm_card_threeDSecure2Required")["id"],
+        items=[{"price": price}],
+        payment_behavior="allow_incomplete",
+        expand=["latest_invoice"],
+    )
     c.world.advance(24 * HOUR)
     c.get(f"/v1/subscriptions/{waiting['id']}")
 
 
 def invoicing(c: Client) -> None:
     customer = c.customer()["id"]
-    item = c.post("/v1/invoiceitems", customer=customer, amount=1200, currency="usd", description="Work", metadata={"h": "2"},
-                  period={"start": NEW_YEAR, "end": NEW_YEAR + DAY})  # fmt: skip
+    item = c.post(
+        "/v1/invoiceitems",
+        customer=customer,
+        amount=1200,
+        currency="usd",
+        description="Work",
+        metadata={"h": "2"},
+        period={"start": NEW_YEAR, "end": NEW_YEAR + DAY},
+    )
     c.post(f"/v1/invoiceitems/{item['id']}", amount=1300, description="More work")
     priced = {"price": c.price(700, None)["id"]}
     extra = {"pricing": priced} if c.version != OLD else priced
@@ -244,8 +353,14 @@ def invoicing(c: Client) -> None:
     c.get(f"/v1/invoiceitems/{drop['id']}")
     c.get("/v1/invoiceitems", customer=customer, pending=True)
     c.delete(f"/v1/invoiceitems/{drop['id']}")
-    invoice = c.post("/v1/invoices", customer=customer, pending_invoice_items_behavior="include", description="January",
-                     auto_advance=False, custom_fields=[{"name": "PO", "value": "7"}])["id"]  # fmt: skip
+    invoice = c.post(
+        "/v1/invoices",
+        customer=customer,
+        pending_invoice_items_behavior="include",
+        description="January",
+        auto_advance=False,
+        custom_fields=[{"name": "PO", "value": "7"}],
+    )["id"]
     c.post("/v1/invoiceitems", customer=customer, invoice=invoice, amount=50, currency="usd")
     c.post(f"/v1/invoices/{invoice}", footer="Thanks", metadata={"p": "q"})
     c.get(f"/v1/invoices/{invoice}/lines", limit=1)
@@ -282,8 +397,14 @@ def invoicing(c: Client) -> None:
     draft = c.post("/v1/invoices", customer=customer)["id"]
     c.delete(f"/v1/invoices/{draft}")
     c.post("/v1/invoiceitems", customer=customer, amount=800, currency="usd")
-    late = c.post("/v1/invoices", customer=customer, pending_invoice_items_behavior="include", auto_advance=True,
-                  collection_method="send_invoice", days_until_due=2)  # fmt: skip
+    late = c.post(
+        "/v1/invoices",
+        customer=customer,
+        pending_invoice_items_behavior="include",
+        auto_advance=True,
+        collection_method="send_invoice",
+        days_until_due=2,
+    )
     c.world.advance(4 * DAY)
     c.get(f"/v1/invoices/{late['id']}")
 
@@ -362,8 +483,13 @@ def setting_up(c: Client) -> None:
     c.get(f"/v1/setup_intents/{intent['id']}", expand=["customer", "payment_method"])
     c.get("/v1/setup_intents", customer=customer)
     for passed in (True, False):
-        waiting = c.post("/v1/setup_intents", customer=customer, payment_method="pm_card_authenticationRequiredOnSetup", confirm=True,
-                         automatic_payment_methods={"enabled": True})  # fmt: skip
+        waiting = c.post(
+            "/v1/setup_intents",
+            customer=customer,
+            payment_method="pm_card_authenticationRequiredOnSetup",
+            confirm=True,
+            automatic_payment_methods={"enabled": True},
+        )
         setup_intents.authenticate(c.world, c.world.raw("setup_intent", waiting["id"]), passed=passed)
         c.get(f"/v1/setup_intents/{waiting['id']}")
     other = c.post("/v1/setup_intents")
@@ -372,8 +498,16 @@ def setting_up(c: Client) -> None:
 
 def checking_out(c: Client) -> None:
     once, monthly = c.price(2500, None)["id"], c.price(900)["id"]
-    bought = c.post("/v1/checkout/sessions", mode="payment", line_items=[{"price": once, "quantity": 2}], success_url="https://example.com/s",
-                    cancel_url="https://example.com/c", client_reference_id="o-1", metadata={"a": "b"}, customer_email="b@example.com")  # fmt: skip
+    bought = c.post(
+        "/v1/checkout/sessions",
+        mode="payment",
+        line_items=[{"price": once, "quantity": 2}],
+        success_url="https://example.com/s",
+        cancel_url="https://example.com/c",
+        client_reference_id="o-1",
+        metadata={"a": "b"},
+        customer_email="b@example.com",
+    )
     c.get(f"/v1/checkout/sessions/{bought['id']}/line_items")
     complete(c.world, c.world.raw("checkout.session", bought["id"]))
     c.get(f"/v1/checkout/sessions/{bought['id']}", expand=["line_items", "payment_intent"])
@@ -387,8 +521,13 @@ def checking_out(c: Client) -> None:
     c.get(f"/v1/checkout/sessions/{joined['id']}", expand=["subscription", "customer", "invoice"])
     saved = c.post("/v1/checkout/sessions", mode="setup", success_url="https://example.com/s", currency="usd")
     complete(c.world, c.world.raw("checkout.session", saved["id"]))
-    shut = c.post("/v1/checkout/sessions", success_url="https://example.com/s", line_items=[
-        {"quantity": 1, "price_data": {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Card"}}}])  # fmt: skip
+    shut = c.post(
+        "/v1/checkout/sessions",
+        success_url="https://example.com/s",
+        line_items=[
+            {"quantity": 1, "price_data": {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Card"}}}
+        ],
+    )
     c.post(f"/v1/checkout/sessions/{shut['id']}/expire")
     c.get("/v1/checkout/sessions", status="complete")
 
@@ -407,8 +546,14 @@ def clockwork(c: Client) -> None:
 
 
 def looking(c: Client) -> None:
-    hook = c.post("/v1/webhook_endpoints", url="https://example.com/hook", enabled_events=["charge.succeeded", "*"],
-                  description="All", api_version=c.version, metadata={"a": "b"})  # fmt: skip
+    hook = c.post(
+        "/v1/webhook_endpoints",
+        url="https://example.com/hook",
+        enabled_events=["charge.succeeded", "*"],
+        description="All",
+        api_version=c.version,
+        metadata={"a": "b"},
+    )
     c.post(
         f"/v1/webhook_endpoints/{hook['id']}",
         enabled_events=["invoice.paid"],
