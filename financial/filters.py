@@ -30,9 +30,6 @@ from financial.models import (
 )
 
 QUERY_LENGTH_MAX = 200
-ID_PREFIXES = ("pi_", "ch_", "py_", "cus_", "sub_", "prod_", "price_", "plan_")
-# Parameters of a list that are no filters.
-PLACE_PARAMETERS = ("sort", "after", "before", "format")
 
 
 def _charges(**found: Any) -> Exists:

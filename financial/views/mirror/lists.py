@@ -75,8 +75,8 @@ class MirrorList(StaffView):
             raise NoActiveCredential
         found = self.filterset(request.GET, self.all_rows(), credential=self.credential)
         if request.GET.get("format") == "csv":
-            return self._export(found)
-        context = self._context(found)
+            return self._export(self.credential, found)
+        context = self._context(self.credential, found)
         if self._wants_part():
             part = self.fragment("financial/_table.html", {**context, "is_part": True})
             part.headers["HX-Push-Url"] = self._address()
@@ -112,8 +112,7 @@ class MirrorList(StaffView):
         except InvalidPosition:
             return paginate(found, **order), True
 
-    def _context(self, found: filters.MirrorFilter) -> dict[str, Any]:
-        assert self.credential is not None  # noqa: S101  (asked in get)
+    def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
         matching = found.rows()
         page, is_stale = self._page(matching)
         count = bounded_count(matching)
@@ -127,7 +126,7 @@ class MirrorList(StaffView):
             "shows_more": any(self.request.GET.get(name) for name in self.more_filters),
             "more_filters": self.more_filters,
             "headings": list(self._headings()),
-            "rows": self.dress(self.credential, page.rows),
+            "rows": self.dress(credential, page.rows),
             "row_template": f"financial/_{self.noun}_row.html",
             "empty_template": f"financial/_no_{self.name}.html",
             "page": page,
@@ -167,13 +166,12 @@ class MirrorList(StaffView):
         htmx: Any = getattr(self.request, "htmx", None)
         return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
-    def _export(self, found: filters.MirrorFilter) -> HttpResponseBase:
-        assert self.credential is not None  # noqa: S101  (asked in get)
+    def _export(self, credential: StripeCredential, found: filters.MirrorFilter) -> HttpResponseBase:
         if not found.is_valid():
             problems = "; ".join(f"{label}: {message}" for label, message in found.errors())
             return HttpResponse(f"Nothing was exported. {problems}\n", status=400, content_type="text/plain")
         header = [title.replace("(zone)", f"({conf.time_zone()})") for title in self.export_header]
-        return export.stream(self.name, self.credential, header, self._export_lines(self.credential, found.rows()))
+        return export.stream(self.name, credential, header, self._export_lines(credential, found.rows()))
 
     def _export_lines(self, credential: StripeCredential, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
         word, descending = self._sort
