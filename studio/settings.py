@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -126,8 +127,29 @@ STORAGES = {
     "staticfiles": {"BACKEND": _STATIC_STORAGE},
 }
 
-# E-mail: printed unless EMAIL_URL names a server or, with filemail:///, a folder.
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# E-mail: printed unless EMAIL_URL names a server or, with filemail:////, a folder.
+_MAIL_OPTIONS = {
+    "EMAIL_HOST": "host",
+    "EMAIL_PORT": "port",
+    "EMAIL_HOST_USER": "username",
+    "EMAIL_HOST_PASSWORD": "password",
+    "EMAIL_USE_TLS": "use_tls",
+    "EMAIL_USE_SSL": "use_ssl",
+    "EMAIL_TIMEOUT": "timeout",
+    "EMAIL_FILE_PATH": "file_path",
+}
+
+
+def _mail() -> dict[str, Any]:
+    """Return the settings of the mail server as this Django wants them: MAILERS from 6.1 on, EMAIL_… before."""
+    found: dict[str, Any] = env.email_url("EMAIL_URL", default="consolemail://")
+    if django.VERSION < (6, 1):
+        return found
+    options = {option: found[name] for name, option in _MAIL_OPTIONS.items() if found.get(name)}
+    return {"MAILERS": {"default": {"BACKEND": found["EMAIL_BACKEND"], "OPTIONS": options}}}
+
+
+vars().update(_mail())
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("STUDIO_EMAIL_FROM", default="studio@localhost")
 
 # Logs go to standard error; one name covers the app.

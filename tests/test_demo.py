@@ -32,7 +32,7 @@ def test_demo_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[s
 
 
 def test_demo_takes_over_no_key_database_or_mail_server_and_keeps_mails_as_files(tmp_path: Path) -> None:
-    names = ("FINANCIAL_STRIPE_SECRET_KEY", "EMAIL_FILE_PATH", "FINANCIAL_STRIPE_BASE_URL", "SECRET_KEY")
+    names = ("FINANCIAL_STRIPE_SECRET_KEY", "FINANCIAL_STRIPE_BASE_URL", "SECRET_KEY")
     script = f"""
 import json
 from pathlib import Path
@@ -40,7 +40,9 @@ from studio import demo
 demo._environment(Path("demo"), 12345)
 from studio import settings
 found = [getattr(settings, name) for name in {names}]
-print(json.dumps([*found, str(settings.DATABASES["default"]["NAME"])]))
+mail = settings._mail()
+mail = mail.get("EMAIL_FILE_PATH") or mail["MAILERS"]["default"]["OPTIONS"]["file_path"]
+print(json.dumps([*found, mail, str(settings.DATABASES["default"]["NAME"])]))
 """
     folder = tmp_path / "demo"
     folder.mkdir()
@@ -48,7 +50,7 @@ print(json.dumps([*found, str(settings.DATABASES["default"]["NAME"])]))
     theirs |= {"DATABASE_URL": "postgres://db.example/theirs", "FINANCIAL_STRIPE_BASE_URL": "https://api.stripe.com"}
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **theirs}
     done = subprocess.run([sys.executable, "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True)
-    key, mail, stripe, secret, database = json.loads(done.stdout)
+    key, stripe, secret, mail, database = json.loads(done.stdout)
     assert (key, stripe) == ("", "http://127.0.0.1:12345")
     assert secret != "theirs"
     assert (mail, database) == (str(folder / "mail"), str(folder / "studio.sqlite3"))

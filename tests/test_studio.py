@@ -104,9 +104,25 @@ def test_cookies_are_secure_only_behind_https(tmp_path: Path) -> None:
     assert _settings(tmp_path, *names, STUDIO_HTTPS="true") == [True, True, "__Host-sessionid", 31_536_000]
 
 
-def test_mails_go_to_files_in_the_folder_named_with_four_slashes(tmp_path: Path) -> None:
-    found = _settings(tmp_path, "EMAIL_BACKEND", "EMAIL_FILE_PATH", EMAIL_URL="filemail:////var/mail/our%20studio")
-    assert found == ["django.core.mail.backends.filebased.EmailBackend", "/var/mail/our studio"]
+def _sent_with(folder: Path, url: str, *names: str) -> Any:
+    """Return the class and these attributes of what a fresh process sends mails with."""
+    script = f"""
+import json
+from django.core.mail import get_connection
+backend = get_connection()
+print(json.dumps([type(backend).__module__.rsplit(".")[-1], *[getattr(backend, name) for name in {names}]]))
+"""
+    done = _python(folder, script, EMAIL_URL=url, DJANGO_SETTINGS_MODULE="studio.settings")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_mails_go_to_a_server_or_to_files_in_the_folder_named_with_four_slashes(tmp_path: Path) -> None:
+    server = _sent_with(tmp_path, "smtp+tls://ada:pa%20ss@mail.example:587", "host", "port", "username", "password")
+    assert server == ["smtp", "mail.example", 587, "ada", "pa ss"]
+    folder = tmp_path / "our studio"
+    assert _sent_with(tmp_path, f"filemail:///{tmp_path}/our%20studio", "file_path") == ["filebased", str(folder)]
+    assert _sent_with(tmp_path, "consolemail://") == ["console"]
 
 
 def test_every_setting_of_the_app_is_read_from_the_environment_in_its_type(tmp_path: Path) -> None:
@@ -142,7 +158,8 @@ def test_a_value_of_the_wrong_type_is_named(tmp_path: Path) -> None:
 def test_checks_for_deployment_find_nothing_behind_https(tmp_path: Path) -> None:
     script = "import django; django.setup(); from django.core.management import call_command as c; "
     script += "c('check', deploy=True, fail_level='WARNING')"
-    done = _python(tmp_path, script, STUDIO_HTTPS="true", DJANGO_SETTINGS_MODULE="studio.settings")
+    deployed = {"STUDIO_HTTPS": "true", "EMAIL_URL": "smtp+tls://mail.example:587"}
+    done = _python(tmp_path, script, DJANGO_SETTINGS_MODULE="studio.settings", **deployed)
     assert done.returncode == 0, done.stderr
 
 
