@@ -10,9 +10,12 @@ Callers hold the transaction; nothing here asks Stripe.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -57,10 +60,19 @@ def save_many(
     if not payloads:
         return 0
     rows = [translate(payload, resource.name, resource.columns) for payload in payloads]
+    texts = [_Texts.of(row, api_version) for row in rows]
+    if not rewrite:  # most of a page is as it was: let that be before anything is encrypted or sent
+        held = _digests(credential, resource, rows)
+        changed = [held.get(row.stripe_id) != text.digest for row, text in zip(rows, texts, strict=True)]
+        rows, texts = list(compress(rows, changed)), list(compress(texts, changed))
+    if not rows:
+        return 0
     parents = {key: _parent_ids(credential, key, name, rows) for key, name in resource.parents.items()}
-    version = draw()
+    same = {"credential_id": credential.pk, "api_version": api_version, "version": draw(), "deleted_at": None}
     table = _table(resource.model, connection.vendor)
-    records = [_values(credential, row, parents, version, api_version) for row in rows]
+    records = [
+        _values(row, text, parents, same, livemode=credential.livemode) for row, text in zip(rows, texts, strict=True)
+    ]
     with transaction.atomic():
         return table.upsert(records, seen=seen, rewrite=rewrite)
 
@@ -118,24 +130,40 @@ def _parent_ids(credential: StripeCredential, key: str, name: str, rows: Sequenc
     return dict(held.values_list("stripe_id", "pk"))
 
 
+def _digests(credential: StripeCredential, resource: Resource, rows: Sequence[Row]) -> Mapping[str, str]:
+    held = resource.model.objects.filter(credential=credential, stripe_id__in=[row.stripe_id for row in rows])
+    return dict(held.values_list("stripe_id", "digest"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A payload as it is kept, both parts as JSON, and the digest of the whole."""
+
+    public: bytes
+    private: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, row: Row, api_version: str) -> _Texts:
+        public = orjson.dumps(row.public, option=orjson.OPT_SORT_KEYS)
+        private = orjson.dumps(row.private, option=orjson.OPT_SORT_KEYS) if row.private else b""
+        digest = hashlib.blake2b(public + b"\0" + private + api_version.encode(), digest_size=16).hexdigest()
+        return cls(public, private, digest)
+
+
 def _values(
-    credential: StripeCredential, row: Row, parents: Mapping[str, Mapping[str, int]], version: int, api_version: str
+    row: Row, texts: _Texts, parents: Mapping[str, Mapping[str, int]], same: Mapping[str, Any], *, livemode: bool
 ) -> dict[str, Any]:
-    public = orjson.dumps(row.public, option=orjson.OPT_SORT_KEYS)
-    private = orjson.dumps(row.private, option=orjson.OPT_SORT_KEYS) if row.private else b""
-    return {
-        **row.values,
-        **{f"{key}_id": found.get(row.values[f"{key}_stripe_id"]) for key, found in parents.items()},
-        "credential_id": credential.pk,
-        "livemode": credential.livemode if row.values["livemode"] is None else bool(row.values["livemode"]),
-        "stripe_id": row.stripe_id,
-        "payload": public.decode().replace("\\u0000", "\\ufffd"),  # PostgreSQL has no NUL
-        "private": encrypt(private).decode() if private else "",
-        "digest": hashlib.blake2b(public + b"\0" + private + api_version.encode(), digest_size=16).hexdigest(),
-        "api_version": api_version,
-        "version": version,
-        "deleted_at": None,
-    }
+    """Everything of one row; `same` is what all rows of the page have in common."""
+    values = {**row.values, **same}
+    for key, found in parents.items():
+        values[f"{key}_id"] = found.get(values[f"{key}_stripe_id"])
+    values["livemode"] = livemode if values["livemode"] is None else bool(values["livemode"])
+    values["stripe_id"] = row.stripe_id
+    values["payload"] = texts.public.decode().replace("\\u0000", "\\ufffd")  # PostgreSQL has no NUL
+    values["private"] = encrypt(texts.private).decode() if texts.private else ""
+    values["digest"] = texts.digest
+    return values
 
 
 class _Table:
@@ -148,17 +176,21 @@ class _Table:
         self.vendor = vendor
         self.fields = [field for field in model._meta.concrete_fields if not field.primary_key]
         self.names = [field.attname for field in self.fields]
-        self._convert = [_converter(field) for field in self.fields]
+        self._pick = itemgetter(*self.names)
+        self._convert = [(place, convert) for place, field in enumerate(self.fields) if (convert := _converter(field))]
 
     def upsert(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         if self.vendor not in {"sqlite", "postgresql"}:
             return self._upsert_by_orm(records, seen=seen, rewrite=rewrite)
         with connection.cursor() as cursor:
-            cursor.executemany(self._sql(rewrite), [(*self._driver_values(record), seen) for record in records])
+            cursor.executemany(self._sql(rewrite), [self._driver_values(record, seen) for record in records])
             return max(int(cursor.rowcount), 0)
 
-    def _driver_values(self, record: Mapping[str, Any]) -> Iterator[Any]:
-        return (convert(record[name]) for name, convert in zip(self.names, self._convert, strict=True))
+    def _driver_values(self, record: Mapping[str, Any], seen: int) -> list[Any]:
+        values = [*self._pick(record), seen]
+        for place, convert in self._convert:
+            values[place] = convert(values[place])
+        return values
 
     def _sql(self, rewrite: bool) -> str:
         quote = connection.ops.quote_name
@@ -185,7 +217,11 @@ class _Table:
             values = {**record, "payload": orjson.loads(record["payload"]), "private": {}}
             if record["private"]:
                 values["private"] = orjson.loads(decrypt(record["private"].encode()))
-            values |= {field.attname: _short(field, values[field.attname]) for field in self.fields if field.max_length}
+            values |= {
+                field.attname: _short(field.max_length, values[field.attname])
+                for field in self.fields
+                if field.max_length
+            }
             found = self.model.objects.filter(**{name: values[name] for name in self.identity})
             current = found.filter(version__lt=seen, deleted_at=None)
             current = current if rewrite else current.exclude(digest=values["digest"])
@@ -202,18 +238,25 @@ def _table(model: type[MirrorRow], vendor: str) -> _Table:
     return _Table(model, vendor)
 
 
-def _converter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
+def _converter(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
+    """What turns a column's value into what the driver takes; None where that is the value itself."""
     if isinstance(field, models.DateTimeField):
-        return lambda value: None if value is None else connection.ops.adapt_datetimefield_value(value)
+        plain = connection.vendor == "sqlite" and connection.timezone is UTC
+        return _plain_instant if plain else connection.ops.adapt_datetimefield_value
     if isinstance(field, models.CharField):
-        return lambda value: _short(field, value)
-    if isinstance(field, models.TextField):
-        return _clean
-    return lambda value: value
+        return partial(_short, field.max_length or 0)
+    if isinstance(field, models.JSONField) or field.name == "private":
+        return None  # our own JSON and our own token
+    return _clean if isinstance(field, models.TextField) else None
 
 
-def _short(field: models.Field[Any, Any], value: str) -> str:
-    return _clean(value)[: field.max_length]
+def _plain_instant(value: datetime | None) -> str | None:
+    """As Django writes it into SQLite, at a fifth of the cost."""
+    return None if value is None else value.replace(tzinfo=None).isoformat(" ")
+
+
+def _short(longest: int, value: str) -> str:
+    return value if len(value) <= longest and value.isprintable() else _clean(value)[:longest]
 
 
 def _clean(value: str) -> str:

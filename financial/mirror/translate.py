@@ -9,7 +9,7 @@ Stripe's unix seconds become aware UTC datetimes here and nowhere else. Amounts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -72,7 +72,11 @@ def reduce_to_id(value: Any) -> str:
 
 def find(payload: Any, path: str) -> Any:
     """Return what stands at a dotted path, None where anything on the way is missing; `0` is the first of a list."""
-    for step in path.split("."):
+    return _walk(payload, path.split("."))
+
+
+def _walk(payload: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
         if isinstance(payload, dict):
             payload = payload.get(step)
         elif isinstance(payload, list) and step.isdigit():
@@ -83,14 +87,21 @@ def find(payload: Any, path: str) -> Any:
 
 
 def _converted(paths: tuple[str, ...], convert: Callable[[Any], Any], default: Any) -> Read:
+    steps = [path.split(".") for path in paths]
+
     def read(payload: Payload) -> Any:
-        for path in paths:
-            value = find(payload, path) if "." in path else payload.get(path)
+        for way in steps:
+            value = _walk(payload, way)
             if value is not None:
                 return convert(value)
         return default
 
-    return read
+    def read_plain(payload: Payload) -> Any:  # most columns, and all of them run for every row of a sync
+        value = payload.get(name)
+        return default if value is None else convert(value)
+
+    name = paths[0]
+    return read_plain if steps == [[name]] else read
 
 
 def _items_bound(name: str, field: str, choose: Callable[..., Any]) -> Column:
