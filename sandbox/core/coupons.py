@@ -128,7 +128,7 @@ def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | N
         promotion = world.get("promotion_code", entry["promotion_code"], name, status=400)
         if not promotion["active"]:
             raise bad_request("This promotion code is not active.", code="promotion_code_inactive", param=name)
-        world.change(promotion, times_redeemed=promotion["times_redeemed"] + 1)
+        world.change(promotion, "promotion_code.updated", times_redeemed=promotion["times_redeemed"] + 1)
         code, entry = promotion["id"], {"coupon": promotion["_coupon"]}
     if "coupon" not in entry:
         raise missing_parameter(f"{where}[coupon]")
@@ -141,7 +141,8 @@ def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | N
     if over or late:
         raise bad_request(f"Coupon {coupon['id']} is no longer valid.", code="coupon_expired", param=name)
     redeemed, most = coupon["times_redeemed"] + 1, coupon["max_redemptions"]
-    world.change(coupon, times_redeemed=redeemed, valid=most is None or redeemed < most)
+    world.change(coupon, "coupon.updated", times_redeemed=redeemed, valid=most is None or redeemed < most)
+    world.touch_all("promotion_code")
     return coupon, code
 
 
@@ -161,10 +162,10 @@ def _discount(world: World, coupon: Object, code: str | None, customer: str | No
     return discount
 
 
-def spend(world: World, owner: Object, field: str = "discounts") -> list[str]:
-    """Return the discounts of an owner that count now, and take away those that are used up."""
+def spend(world: World, owner: Object, event: str) -> list[str]:
+    """Return the discounts of a subscription that count now, and take away those that are used up."""
     counting, staying = [], []
-    for id in owner[field]:
+    for id in owner["discounts"]:
         discount = world.raw("discount", id)
         coupon = world.raw("coupon", discount["source"]["coupon"])
         over = discount["end"] is not None and discount["end"] <= world.now
@@ -174,8 +175,7 @@ def spend(world: World, owner: Object, field: str = "discounts") -> list[str]:
             emit(world, "customer.discount.deleted", discount)
         else:
             staying.append(id)
-    changes: dict[str, Any] = {field: staying}
-    world.change(owner, **changes)
+    world.change(owner, event, discounts=staying)
     return counting
 
 

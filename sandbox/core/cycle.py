@@ -138,7 +138,7 @@ def _collect_later(world: World, subscription: Object, invoice: Object) -> None:
         world.change(subscription, "customer.subscription.updated", pause_collection=None)
         pause = None
     if subscription["status"] == "unpaid" or (pause and pause["behavior"] == "keep_as_draft"):
-        world.change(invoice, auto_advance=False)
+        world.change(invoice, "invoice.updated", auto_advance=False)
         return
     if pause:
         invoices.finalize(world, invoice)
@@ -161,7 +161,7 @@ def restart(world: World, subscription: Object, **values: Any) -> None:
                  items=moved(subscription["items"], span), _number=0, **values)  # fmt: skip
     customer = world.raw("customer", subscription["customer"])
     invoice = bill(world, subscription, customer, "subscription_cycle")
-    world.change(subscription, latest_invoice=invoice["id"])
+    world.change(subscription, "customer.subscription.updated", latest_invoice=invoice["id"])
     invoices.finalize(world, invoice)
     if invoice["status"] == "open":
         invoices.attempt(world, invoice)

@@ -165,7 +165,8 @@ def take_items(world: World, items: list[Object], invoice: Object) -> None:
 def discounts_of(world: World, subscription: Object | None, customer: Object) -> list[str]:
     """Return the discounts that count for an invoice of now, using up the ones for once."""
     if subscription and subscription["discounts"]:
-        return coupons.spend(world, subscription)
+        told = subscription["latest_invoice"] is not None
+        return coupons.spend(world, subscription, "customer.subscription.updated" if told else "")
     if customer["_discount"] and world.find("discount", customer["_discount"]):
         discount = world.raw("discount", customer["_discount"])
         coupon = world.raw("coupon", discount["source"]["coupon"])

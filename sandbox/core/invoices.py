@@ -24,7 +24,7 @@ def finalize(world: World, invoice: Object) -> None:
     """Open a draft: it gets its number and its payment intent; nothing due is paid at once."""
     customer = world.raw("customer", invoice["customer"])
     sequence = customer["next_invoice_sequence"]
-    world.change(customer, next_invoice_sequence=sequence + 1)
+    world.change(customer, "customer.updated", next_invoice_sequence=sequence + 1)
     page_url = f"{world.settings.base_url}/_sandbox/objects/invoice/{invoice['id']}"
     values: dict[str, Any] = {
         "status": "open", "number": invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
@@ -36,7 +36,7 @@ def finalize(world: World, invoice: Object) -> None:
         values["_payment_intent"] = _intent(world, invoice)["id"]
     if invoice["collection_method"] == "send_invoice" and not invoice["due_date"]:
         values["due_date"] = world.now + 30 * DAY
-    world.change(invoice, **values)
+    world.change(invoice, "invoice.updated", **values)
     emit(world, "invoice.finalized", invoice)
     if invoice["amount_due"] <= 0:
         mark_paid(world, invoice)
@@ -175,7 +175,7 @@ def mark_paid(world: World, invoice: Object, *, paid: int = 0, out_of_band: bool
     """Close an invoice as paid and let its subscription know."""
     from .subscriptions import on_invoice_paid
 
-    world.change(invoice, status="paid", amount_paid=invoice["amount_due"] if out_of_band else paid,
+    world.change(invoice, "invoice.updated", status="paid", amount_paid=invoice["amount_due"] if out_of_band else paid,
                  amount_remaining=0, next_payment_attempt=None, attempted=True, auto_advance=False,
                  _paid_out_of_band=out_of_band,
                  status_transitions=invoice["status_transitions"] | {"paid_at": world.now})  # fmt: skip
@@ -189,7 +189,7 @@ def mark_paid(world: World, invoice: Object, *, paid: int = 0, out_of_band: bool
 def plan(world: World, invoice: Object) -> None:
     """Let a draft be finalised on its own after the settings' hour."""
     due = world.now + world.settings.draft_seconds
-    world.change(invoice, automatically_finalizes_at=due)
+    world.change(invoice, "invoice.updated", automatically_finalizes_at=due)
     world.schedule_at(due, "advance_invoice", invoice["id"])
 
 

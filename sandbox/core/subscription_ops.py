@@ -69,9 +69,11 @@ def _cancellation(world: World, subscription: Object, params: Params) -> dict[st
                   "canceled_at": world.now if flag else None,
                   "cancellation_details": subscription["cancellation_details"] | {"reason": reason}}  # fmt: skip
     if "cancel_at" in params:
-        values |= {"cancel_at": params["cancel_at"] or None, "canceled_at": world.now if params["cancel_at"] else None}
-        if params["cancel_at"]:
-            world.schedule_at(params["cancel_at"], "cancel_due", subscription["id"])
+        at = params["cancel_at"] or None
+        at = cycle.current_end(subscription) if isinstance(at, str) else at
+        values |= {"cancel_at": at, "canceled_at": world.now if at else None}
+        if at:
+            world.schedule_at(at, "cancel_due", subscription["id"])
     if "cancellation_details" in params:
         details = {k: v or None for k, v in params["cancellation_details"].items()}
         values["cancellation_details"] = subscription["cancellation_details"] | details

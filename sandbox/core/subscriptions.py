@@ -26,7 +26,7 @@ ITEM = "price:str quantity:int metadata?:map"
 _TRIAL = "{end_behavior!:{missing_payment_method!:cancel|create_invoice|pause}}"
 _PAY = "{payment_method_types?:[str] save_default_payment_method:off|on_subscription}"
 COMMON = (
-    "cancel_at?:int cancel_at_period_end:bool collection_method:charge_automatically|send_invoice days_until_due:int"
+    "cancel_at?:int|max_period_end|min_period_end cancel_at_period_end:bool collection_method:charge_automatically|send_invoice days_until_due:int"
     f" default_payment_method:str description?:str discounts?:{DISCOUNTS} metadata?:map off_session:bool"
     f" payment_behavior:{_BEHAVIOR} payment_settings:{_PAY} {PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
     " automatic_tax:{enabled!:bool} coupon<?:str promotion_code<?:str"
@@ -74,10 +74,12 @@ def create(world: World, params: Params) -> Object:
     subscription["items"] = [
         new_item(world, id, price, entry, (now, end)) for (price, _), entry in zip(prices, params["items"], strict=True)
     ]
+    if isinstance(subscription["cancel_at"], str):
+        subscription["cancel_at"] = end
     if params.get("cancel_at_period_end"):
         subscription |= {"cancel_at_period_end": True, "cancel_at": end, "canceled_at": now}
     if customer["currency"] is None:
-        world.change(customer, currency=subscription["currency"])
+        world.change(customer, "customer.updated", currency=subscription["currency"])
     world.insert(subscription)
     subscription["discounts"] = coupons.redeem(world, discounts_of(params), customer["id"], subscription=id)
     _start(world, subscription, customer, behavior)

@@ -128,3 +128,17 @@ def world(**settings: Any) -> World:
     from sandbox.core import Settings
 
     return World(Settings(**settings), seed=1, now=NEW_YEAR)
+
+
+def kept_events(world: World) -> list[dict[str, Any]]:
+    """Return the list that collects every event from now on, also those that are forgotten later."""
+    kept: list[dict[str, Any]] = []
+    table = world.store.table("event")
+    insert = table.insert
+
+    def keeping(obj: Any, number: int) -> Any:
+        kept.append(obj)
+        return insert(obj, number)
+
+    table.insert = keeping  # type: ignore[method-assign]
+    return kept

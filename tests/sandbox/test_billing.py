@@ -259,6 +259,14 @@ def test_cancel_at_ends_on_its_day(client: Client) -> None:
     assert _status(client, sub) == "canceled"
 
 
+def test_cancel_at_may_name_the_end_of_the_period(client: Client) -> None:
+    sub = client.post(f"/v1/subscriptions/{_subscribe(client)['id']}", cancel_at="max_period_end")
+
+    assert sub["cancel_at"] == sub["items"]["data"][0]["current_period_end"]
+    client.world.advance(31 * DAY)
+    assert _status(client, sub) == "canceled"
+
+
 def test_canceling_twice_is_an_error(client: Client) -> None:
     sub = _subscribe(client)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from sandbox.core import OLD, PINNED, render
+from sandbox.core import OLD, PINNED, render, specs
+from sandbox.core.errors import StripeError
 from sandbox.core.events import TYPES
 from sandbox.core.specs import Param
 from sandbox.core.table import OPERATIONS
 from tests.sandbox import walk
-from tests.sandbox.client import Client, needs_schemas, schemas, world
+from tests.sandbox.client import Client, kept_events, needs_schemas, schemas, world
 
 ONLY_NEW = {
     ("GET", "/v1/invoice_payments"),
@@ -21,28 +23,11 @@ ONLY_NEW = {
 ONLY_OLD = {("GET", "/v1/invoices/upcoming")}
 
 
-def _remember_everything(client: Client) -> list[dict[str, Any]]:
-    """Return the list that collects every event before it is forgotten."""
-    from sandbox.core import events
-
-    kept: list[dict[str, Any]] = []
-    table = client.world.store.table("event")
-    insert = table.insert
-
-    def keeping(obj: Any, number: int) -> Any:
-        kept.append(obj)
-        return insert(obj, number)
-
-    table.insert = keeping  # type: ignore[method-assign]
-    assert events
-    return kept
-
-
 @needs_schemas
 @pytest.mark.parametrize("version", [PINNED, OLD])
 def test_every_operation_and_event_has_the_shape_of_its_version(version: str) -> None:
     client = Client(world(), version=version, checked=True)
-    emitted = _remember_everything(client)
+    emitted = kept_events(client.world)
 
     walk.everything(client)
 
@@ -138,3 +123,28 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
             return max(options, key=lambda o: len(o.get("properties", {})) + 5 * ("items" in o))
         else:
             return schema
+
+
+def _typed(operation: Any) -> list[str]:
+    names = [n for n, p in operation.params.items() if p.type in ("int", "bool") and p.only != OLD and not p.words]
+    return [name for name in names if name != "expand"]
+
+
+@needs_schemas
+def test_what_the_schema_refuses_is_refused() -> None:
+    """Unknown and ill-typed parameters of every operation, by both."""
+    wrong = []
+    for operation in OPERATIONS:
+        if (operation.method, operation.path) in ONLY_OLD:
+            continue
+        path = re.sub(r"{\w+}", "x", operation.path)
+        for name in ["nonsense", *_typed(operation)]:
+            theirs = schemas().request_errors(operation.method, path, f"{name}=abc")
+            try:
+                specs.check({name: "abc"}, operation.params, PINNED)
+            except StripeError as error:
+                if not theirs or error.param != name:
+                    wrong.append(f"{operation.method} {path} {name}: refused as {error.param}, schema says {theirs}")
+            else:
+                wrong.append(f"{operation.method} {path} {name}: accepted")
+    assert wrong == []
