@@ -40,8 +40,9 @@ class CredentialQuerySet(models.QuerySet["StripeCredential"]):
     def from_environment(self) -> StripeCredential:
         """Return the row that stands for the environment's keys; the keys themselves stay out of the database."""
         livemode = bool(livemode_of(conf.get("STRIPE_SECRET_KEY")))
+        name = "From the environment, live" if livemode else "From the environment"  # names are unique
         row, _ = self.get_or_create(
-            is_from_environment=True, livemode=livemode, defaults={"name": "From the environment", "is_active": False}
+            is_from_environment=True, livemode=livemode, defaults={"name": name, "is_active": False}
         )
         return row
 
