@@ -11,6 +11,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -22,7 +23,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -98,16 +99,16 @@ def _run(folder: Path, port: int) -> None:
     if not _is_free(port):
         raise DemoError(f"port {port} is taken. Stop what listens there, or choose another: make demo DEMO_PORT=8001")
     _empty(folder)
-    sandbox_port = SANDBOX_PORT if _is_free(SANDBOX_PORT) else _any_free_port()
-    _environment(folder, sandbox_port)
-    _say("Making a database …")
-    password = _database()
-    with _sandbox(folder, sandbox_port) as sandbox:
-        _credential(f"http://{HOST}:{sandbox_port}", f"http://{HOST}:{port}")
-        with _server(folder, port) as server:
+    _environment(folder)
+    with _sandbox(folder) as (sandbox, stripe):
+        os.environ["FINANCIAL_STRIPE_BASE_URL"] = stripe
+        _say("Making a database …")
+        password = _database()
+        _credential(stripe, f"http://{HOST}:{port}")
+        with _server(folder, port) as studio:
             _sync()
-            _say(_block(folder, port, sandbox_port, password))
-            _watch(folder, sandbox=sandbox, server=server)
+            _say(_block(folder, port, stripe, password))
+            _watch(folder, sandbox=sandbox, studio=studio)
 
 
 def _empty(folder: Path) -> None:
@@ -129,13 +130,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _environment(folder: Path, sandbox_port: int) -> None:
+def _environment(folder: Path) -> None:
     for name in list(os.environ):
         if name in FORGOTTEN or name.startswith(FORGOTTEN_PREFIXES):
             del os.environ[name]
@@ -148,7 +143,6 @@ def _environment(folder: Path, sandbox_port: int) -> None:
         "STUDIO_EMAIL_FROM": "books@publisher.example",
         "STUDIO_LOG_LEVEL": "WARNING",  # here, at the terminal; the server tells more in its log
         "EMAIL_URL": f"filemail:///{urllib.parse.quote(str(mail))}",  # of the path the first slash is cut off
-        "FINANCIAL_STRIPE_BASE_URL": f"http://{HOST}:{sandbox_port}",
         "FINANCIAL_SEND_PAYMENT_EMAILS": "true",
         "PYTHONUNBUFFERED": "1",
     }
@@ -195,13 +189,23 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _sandbox(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _sandbox(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the sandbox on its usual port, or where that is taken on any other; yield it and its address."""
     _say("Starting the sandbox, a small Stripe on this machine …")
-    arguments = ("serve", "--demo", "--live", "20", "--port", str(port))
-    with _child("sandbox", folder, "sandbox", *arguments) as child:
-        log = folder / "sandbox.log"
-        _wait_for(lambda: "Sandbox Stripe listening on " in log.read_text(errors="replace"), child, log)
-        yield child
+    log = folder / "sandbox.log"
+    with ExitStack() as children:
+        for port in (SANDBOX_PORT, 0) if _is_free(SANDBOX_PORT) else (0,):
+            arguments = ("serve", "--demo", "--live", "20", "--port", str(port))
+            child = children.enter_context(_child("sandbox", folder, "sandbox", *arguments))
+            if _is_up(lambda: _address_in(log) != "", child):
+                yield child, _address_in(log)
+                return
+        raise _not_started(log)
+
+
+def _address_in(log: Path) -> str:
+    said = re.search(r"Sandbox Stripe listening on (http://\S+)\n", log.read_text(errors="replace"))
+    return said[1] if said else ""
 
 
 @contextmanager
@@ -210,7 +214,8 @@ def _server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     arguments = ["studio.wsgi:application", "--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--workers", "1"]
     arguments += ["--threads", "8", "--no-control-socket", "--access-logfile", "-"]
     with _child("studio", folder, "gunicorn", *arguments) as child:
-        _wait_for(lambda: _answers(f"http://{HOST}:{port}/readyz"), child, folder / "studio.log")
+        if not _is_up(lambda: _answers(f"http://{HOST}:{port}/readyz"), child):
+            raise _not_started(folder / "studio.log")
         yield child
 
 
@@ -220,12 +225,17 @@ def _answers(url: str) -> bool:
     return False
 
 
-def _wait_for(is_ready: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
+def _is_up(is_ready: Callable[[], bool], child: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_SECONDS
-    while not is_ready():
-        if child.poll() is not None or time.monotonic() > deadline:
-            raise DemoError(f"it did not start. The end of {log}:\n{_tail(log)}")
+    while child.poll() is None and time.monotonic() < deadline:
+        if is_ready():
+            return True
         time.sleep(0.1)
+    return False
+
+
+def _not_started(log: Path) -> DemoError:
+    return DemoError(f"it did not start. The end of {log}:\n{_tail(log)}")
 
 
 def _tail(log: Path) -> str:
@@ -270,7 +280,7 @@ def _sync() -> None:
         raise DemoError(f"the sync failed: {error}") from error
 
 
-def _block(folder: Path, port: int, sandbox_port: int, password: str) -> str:
+def _block(folder: Path, port: int, stripe: str, password: str) -> str:
     line = "─" * 72
     return f"""
 {line}
@@ -278,7 +288,7 @@ def _block(folder: Path, port: int, sandbox_port: int, password: str) -> str:
   User                demo
   Password            {password}
 
-  Stripe is played by the sandbox at http://{HOST}:{sandbox_port}; every 20 seconds
+  Stripe is played by the sandbox at {stripe}; every 20 seconds
   something happens there, and its signed webhook arrives here.
   Mails to customers  {folder / "mail"}
   Logs                {folder / "studio.log"}, {folder / "sandbox.log"}
