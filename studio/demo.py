@@ -290,6 +290,7 @@ def _block(folder: Path, port: int, stripe: str, password: str) -> str:
 
   Stripe is played by the sandbox at {stripe}; every 20 seconds
   something happens there, and its signed webhook arrives here.
+  Its control page    {stripe}/_sandbox
   Mails to customers  {folder / "mail"}
   Logs                {folder / "studio.log"}, {folder / "sandbox.log"}
   Ctrl-C stops. The next `make demo` starts with a new account.
