@@ -118,12 +118,14 @@ def starter(*, seed: int) -> World:
 
 def _demo(options: argparse.Namespace) -> World:
     now = int(time.time())
+    url = f"http://{options.host}:{options.port}"
+    plan = Plan(seed=options.seed, customers=DEMO_CUSTOMERS, end=now, base_url=url)
     if options.cache is None:
-        return build(Plan(seed=options.seed, customers=DEMO_CUSTOMERS, end=now))
+        return build(plan)
     kept = options.cache / f"sandbox-demo-{options.seed}-{now // DAY}.json"
     if kept.exists():
         return _load(kept)
-    world = build(Plan(seed=options.seed, customers=DEMO_CUSTOMERS, end=now))
+    world = build(plan)
     snapshot.save_file(world, kept)
     return world
 

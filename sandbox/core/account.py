@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .errors import StripeError
 from .operation import Params, Plain, op
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ def _current(world: World, params: Params) -> Plain:
 
 def _by_id(world: World, params: Params, id: str) -> Plain:
     if id != world.settings.account:
-        from .errors import StripeError
-
         raise StripeError(403, f"The provided key does not have access to account '{id}' (or that account does not"
                           " exist). Application access may have been revoked.", "account_invalid")  # fmt: skip
     return Plain(account(world))

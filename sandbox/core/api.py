@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import access, expand, faults, forms, render, specs, wire
-from .errors import StripeError, bad_request, missing_object, unknown_url
+from .errors import LABELS, StripeError, bad_request, missing_object, unknown_url
 from .operation import Extra, Operation, Page, Plain
 from .settings import VERSIONS
 from .table import route
-from .world import LABELS
 
 if TYPE_CHECKING:
     from .faults import Fault

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import customers, payment_intent_ops, payment_methods, setup_intents, subscriptions
+from .catalog import create_price
+from .embeds import price_view
 from .errors import bad_request, missing_parameter
 from .events import emit
 from .operation import Operation, Params, Plain, listing, metadata, op, retrieving
@@ -68,8 +70,6 @@ def _line(world: World, entry: Params, place: int, mode: str) -> dict[str, Any]:
     if "price" in entry:
         price = world.get("price", entry["price"], f"line_items[{place}][price]", status=400)
     elif "price_data" in entry:
-        from .catalog import create_price
-
         price = create_price(world, entry["price_data"])
         entry["price"] = price["id"]
     else:
@@ -77,8 +77,6 @@ def _line(world: World, entry: Params, place: int, mode: str) -> dict[str, Any]:
     if mode == "payment" and price["recurring"]:
         raise bad_request("You specified `payment` mode but passed a recurring price. Either switch to `subscription`"
                           " mode or use only one-time prices.", param="mode")  # fmt: skip
-    from .embeds import price_view
-
     quantity = entry.get("quantity", 1)
     amount = line_amount(price, quantity)
     return {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import customers
 from .errors import bad_request
 from .events import emit
 from .operation import Params, listing, op, retrieving
@@ -78,8 +79,6 @@ def finish_advancing(world: World, clock_id: str, to: int) -> None:
 
 def delete(world: World, params: Params, id: str) -> Object:
     """Delete a clock with its customers and their subscriptions."""
-    from . import customers
-
     clock = world.get("test_helpers.test_clock", id)
     for customer in world.all("customer", "test_clock", id):
         customers.delete(world, {}, customer["id"])

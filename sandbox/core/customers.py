@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import payment_methods
+from .coupons import discount_customer
 from .errors import bad_request, missing_object
-from .operation import Operation, Params, given, listing, metadata, op
+from .operation import Operation, Params, given, listing, metadata, op, page
 from .payment_methods import ADDRESS, NO_ADDRESS
 from .store import Object
 
@@ -47,8 +48,6 @@ def create(world: World, params: Params) -> Object:
     customer |= _values(world, customer, params)
     world.insert(customer, "customer.created")
     if params.get("coupon"):
-        from .coupons import discount_customer
-
         discount_customer(world, customer, params["coupon"])
     if "payment_method" in params:
         payment_methods.attach(world, {"customer": id}, params["payment_method"])
@@ -59,8 +58,6 @@ def update(world: World, params: Params, id: str) -> Object:
     """Change a customer."""
     customer = world.get("customer", id)
     if params.get("coupon"):
-        from .coupons import discount_customer
-
         discount_customer(world, customer, params["coupon"])
     world.change(customer, "customer.updated", **_values(world, customer, params))
     return customer
@@ -152,8 +149,6 @@ def _keep(world: World, params: Params) -> Callable[[Object], bool]:
 
 
 def _list(world: World, params: Params) -> Any:
-    from .operation import page
-
     table = world.store.table("customer")
     keys = table.keys("email", params["email"]) if "email" in params else table.keys()
     plain = not world.clocks and "email" not in params and "test_clock" not in params

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import customers, invoice_make, invoices, payment_intents
 from .events import emit
+from .preview import upcoming
 from .pricing import period
 from .settings import DAY
 from .store import Object
@@ -205,8 +206,6 @@ def warn_of_trial_end(world: World, subscription_id: str, end: int) -> None:
 @task
 def warn_of_invoice(world: World, subscription_id: str, end: int) -> None:
     """Tell some days ahead that an invoice is coming, with its preview."""
-    from .preview import upcoming
-
     subscription = world.raw("subscription", subscription_id)
     if (
         subscription["status"] in RENEWING

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import money
+from .charges import settle_charge
 from .errors import bad_request
 from .events import emit
 from .operation import Params, listing, metadata, op, retrieving
@@ -38,8 +39,6 @@ def open_dispute(world: World, charge_id: str, reason: str) -> None:
     charge = world.raw("charge", charge_id)
     if charge["disputed"] or charge["refunded"] or charge["status"] != "succeeded" or not charge["captured"]:
         return
-    from .charges import settle_charge
-
     settle_charge(world, charge_id)
     inquiry = reason == "inquiry"
     card = charge["payment_method_details"]["card"]

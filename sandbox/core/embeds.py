@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .settings import OLD
+from .views import embedded_list, live_view
 
 if TYPE_CHECKING:
     from .store import Object
@@ -17,8 +18,6 @@ _RECURRING_OLD = {"aggregate_usage": None}
 
 def price_view(world: World, id: str, version: str) -> View:
     """Return the price with `id` as it is embedded elsewhere."""
-    from .render import live_view
-
     return live_view(world, world.raw("price", id), version)
 
 
@@ -42,8 +41,6 @@ def plan_view(world: World, price_id: str, version: str) -> View | None:
 
 def coupon_view(world: World, id: str, version: str) -> View:
     """Return the coupon with `id` as it is embedded elsewhere."""
-    from .render import live_view
-
     return live_view(world, world.raw("coupon", id), version)
 
 
@@ -69,36 +66,26 @@ def _coupon(world: World, obj: Object, shown: View, version: str) -> None:
 
 
 def _customer(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import live_view
-
     discount = world.find("discount", obj["_discount"]) if obj["_discount"] else None
     shown["discount"] = live_view(world, discount, version) if discount else None
 
 
 def _subscription(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import embedded_list
-
     items = [item_view(world, item, version) for item in obj["items"]]
     shown["items"] = embedded_list(items, f"/v1/subscription_items?subscription={obj['id']}", limit=20)
 
 
 def _invoice(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import embedded_list, live_view
-
     lines = [live_view(world, line, version) for line in obj["lines"]]
     shown["lines"] = embedded_list(lines, f"/v1/invoices/{obj['id']}/lines")
 
 
 def _dispute(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import live_view
-
     found = [world.raw("balance_transaction", id) for id in obj["balance_transactions"]]
     shown["balance_transactions"] = [live_view(world, line, version) for line in found]
 
 
 def _payment_intent(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import live_view
-
     error = shown["last_payment_error"]
     if error and isinstance(error.get("payment_method"), str):
         method = live_view(world, world.raw("payment_method", error["payment_method"]), version)
@@ -106,8 +93,6 @@ def _payment_intent(world: World, obj: Object, shown: View, version: str) -> Non
 
 
 def _setup_intent(world: World, obj: Object, shown: View, version: str) -> None:
-    from .render import live_view
-
     error = shown["last_setup_error"]
     if error and isinstance(error.get("payment_method"), str):
         method = live_view(world, world.raw("payment_method", error["payment_method"]), version)

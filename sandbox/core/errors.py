@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+# How error messages call a kind ("No such customer: ...").
+LABELS = {
+    "payment_method": "PaymentMethod", "setup_intent": "setupintent", "promotion_code": "promotion code",
+    "balance_transaction": "balance transaction", "webhook_endpoint": "webhook endpoint",
+    "checkout.session": "checkout.session", "test_helpers.test_clock": "test clock",
+    "tax_rate": "tax rate", "subscription_item": "subscription item", "invoice_payment": "invoice payment",
+    "credit_note": "credit note",
+}  # fmt: skip
+
 
 class StripeError(Exception):
     """An answer other than 2xx; `fields` are further keys of the error object."""

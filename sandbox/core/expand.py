@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import bad_request
-from .render import embedded_list, live_view, view
+from .payouts import bank_account
+from .render import view
 from .settings import OLD
+from .views import embedded_list, live_view
 
 if TYPE_CHECKING:
     from .store import Object
@@ -223,8 +225,6 @@ _BY_PREFIX = {
 
 def _fetch(world: World, id: str, target: str, version: str) -> Any:
     if target == "bank_account":
-        from .payouts import bank_account
-
         return bank_account(world, id)
     kind = _BY_PREFIX.get(id[:3], "") if target == "*" else target
     row = world.store.row(kind, id) if kind else None

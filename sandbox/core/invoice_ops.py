@@ -18,6 +18,7 @@ from .invoices import attempt, finalize, mark_paid, mark_uncollectible, method_f
 from .operation import Operation, Page, Params, Plain, given, listing, metadata, op, page, retrieving
 from .settings import DAY
 from .store import Object
+from .views import live_view
 
 if TYPE_CHECKING:
     from .world import World
@@ -154,8 +155,6 @@ def _in_status(world: World, id: str, status: str, action: str) -> Object:
 
 
 def _lines(world: World, params: Params, id: str) -> Plain:
-    from .render import live_view
-
     invoice = world.get("invoice", id)
     lines, after = invoice["lines"], params.get("starting_after")
     if after:

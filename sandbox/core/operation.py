@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .errors import bad_request, missing_object
+from .errors import LABELS, bad_request, missing_object
 from .specs import Param, spec
 from .store import Key, Object, Row
 
@@ -114,8 +114,6 @@ def page(world: World, kind: str, keys: list[Key], params: Params, url: str,
 
 def missing_cursor(kind: str, id: str, param: str) -> Exception:
     """Return Stripe's answer for a cursor that does not exist (any more)."""
-    from .world import LABELS
-
     return missing_object(LABELS.get(kind, kind), id, param, 400)
 
 

@@ -13,6 +13,7 @@ from .operation import Params, Plain, op
 from .pricing import period
 from .settings import OLD, PINNED
 from .store import Object
+from .views import live_view
 
 if TYPE_CHECKING:
     from .world import World
@@ -34,8 +35,6 @@ def upcoming(world: World, subscription: Object) -> Object:
 
 
 def _preview(world: World, params: Params) -> Plain:
-    from .render import live_view
-
     if "subscription" not in params:
         raise missing_parameter("subscription")
     subscription = world.get("subscription", params["subscription"], "subscription", status=400)
@@ -43,8 +42,6 @@ def _preview(world: World, params: Params) -> Plain:
 
 
 def _upcoming(world: World, params: Params) -> Plain:
-    from .render import live_view
-
     subscription = world.get("subscription", params["subscription"], "subscription", status=400)
     shown = live_view(world, upcoming(world, subscription), OLD)
     del shown["id"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import currencies, money
-from .charges import behaviour
+from .charges import behaviour, settle_charge
 from .errors import StripeError, bad_request, missing_parameter
 from .events import emit
 from .operation import Params, listing, metadata, op, retrieving
@@ -39,8 +39,6 @@ def create(world: World, params: Params) -> Object:
 
 def refund(world: World, charge: Object, amount: int, reason: str | None, data: dict[str, str] | None = None) -> Object:
     """Write a refund and, unless it has to wait, move its money."""
-    from .charges import settle_charge
-
     settle_charge(world, charge["id"])
     how = behaviour(world, charge).refund
     entry = world.insert({

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import wire
-from .embeds import EMBEDS
+from . import embeds, shapes_2024, views, wire
 from .events import difference
-from .settings import OLD
-from .shapes_2024 import SHAPES
+from .views import View, live_view
 
 if TYPE_CHECKING:
     from .store import Object, Row
     from .world import World
 
-View = dict[str, Any]
+views.EMBEDS.update(embeds.EMBEDS)
+views.SHAPES.update(shapes_2024.SHAPES)
 
 
 def view(world: World, obj: Object, version: str) -> View:
@@ -26,18 +25,6 @@ def view(world: World, obj: Object, version: str) -> View:
     if obj["object"] == "event":
         return event_view(world, obj, None)
     return live_view(world, obj, version)
-
-
-def live_view(world: World, obj: Object, version: str) -> View:
-    """Return an object in full even when it has been deleted since (for events)."""
-    kind = obj["object"]
-    shown = {k: v for k, v in obj.items() if k[0] != "_" and k != "deleted"}
-    embed = EMBEDS.get(kind)
-    if embed is not None:
-        embed(world, obj, shown, version)
-    if version == OLD and kind in SHAPES:
-        SHAPES[kind](world, obj, shown)
-    return shown
 
 
 def event_view(world: World, event: Object, version: str | None) -> View:
@@ -65,9 +52,3 @@ def list_bytes(world: World, rows: list[Row], has_more: bool, url: str, version:
     items = b",".join([json_bytes(world, row, version) for row in rows])
     more = b"true" if has_more else b"false"
     return b'{"object":"list","data":[%b],"has_more":%b,"url":%b}' % (items, more, wire.dumps(url))
-
-
-def embedded_list(items: list[Any], url: str, *, limit: int = 10) -> View:
-    """Return the first page of a list inside an object."""
-    return {"object": "list", "data": items[:limit], "has_more": len(items) > limit,
-            "total_count": len(items), "url": url}  # fmt: skip

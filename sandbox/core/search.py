@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import bad_request
 from .operation import Operation, Params, Plain
+from .render import view
 from .specs import spec
 from .store import Object
 
@@ -89,8 +90,6 @@ def _fits(value: Any, sign: str, wanted: str) -> bool:
 
 def _searching(kind: str, path: str) -> Operation:
     def handler(world: World, params: Params) -> Plain:
-        from .render import view
-
         test = parse(params["query"], kind)
         limit, start = params.get("limit", 10), int(params.get("page", "0") or 0)
         found = [o for o in world.all(kind) if test(o)][::-1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .embeds import coupon_view, plan_view, price_view
 from .settings import OLD
+from .views import live_view
 
 if TYPE_CHECKING:
     from .store import Object
@@ -150,8 +151,6 @@ def _subscription(world: World, obj: Object, view: View) -> None:
 
 
 def _first_discount(world: World, ids: list[str]) -> View | None:
-    from .render import live_view
-
     found = world.find("discount", ids[0]) if ids else None
     return live_view(world, found, OLD) if found else None
 

@@ -14,6 +14,7 @@ from .errors import StripeError, bad_request, missing_parameter
 from .events import emit
 from .operation import Params, metadata
 from .payment_methods import card_of
+from .pricing import line_amount
 from .settings import DAY, HOUR
 from .store import Object
 
@@ -26,7 +27,8 @@ ITEM = "price:str quantity:int metadata?:map"
 _TRIAL = "{end_behavior!:{missing_payment_method!:cancel|create_invoice|pause}}"
 _PAY = "{payment_method_types?:[str] save_default_payment_method:off|on_subscription}"
 COMMON = (
-    "cancel_at?:int|max_period_end|min_period_end cancel_at_period_end:bool collection_method:charge_automatically|send_invoice days_until_due:int"
+    "cancel_at?:int|max_period_end|min_period_end cancel_at_period_end:bool"
+    " collection_method:charge_automatically|send_invoice days_until_due:int"
     f" default_payment_method:str description?:str discounts?:{DISCOUNTS} metadata?:map off_session:bool"
     f" payment_behavior:{_BEHAVIOR} payment_settings:{_PAY} {PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
     " automatic_tax:{enabled!:bool} coupon<?:str promotion_code<?:str"
@@ -175,8 +177,6 @@ def _trial_end(world: World, params: Params) -> int | None:
 def _check_payable(world: World, params: Params, customer: Object, method: Object | None,
                    prices: list[tuple[Object, str]], trial_end: int | None, behavior: str) -> None:  # fmt: skip
     """Refuse a subscription that nobody can pay, before anything is written."""
-    from .pricing import line_amount
-
     method = method or customers.default_method(world, customer)
     cost = sum(line_amount(p, e.get("quantity", 1)) for (p, _), e in zip(prices, params["items"], strict=True))
     automatic = params.get("collection_method", "charge_automatically") == "charge_automatically"

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import events
 from .deliveries import Outbox
-from .errors import missing_object
+from .errors import LABELS, missing_object
 from .faults import Faults
 from .idempotency import Idempotency
 from .ids import Ids
@@ -160,13 +160,3 @@ class World:
     def all(self, kind: str, name: str = "", value: Any = None) -> Iterator[Object]:
         """Yield the objects of a kind, oldest first, optionally with an indexed field's value."""
         return self.store.table(kind).objects(name, value)
-
-
-# How error messages call a kind ("No such customer: ...").
-LABELS = {
-    "payment_method": "PaymentMethod", "setup_intent": "setupintent", "promotion_code": "promotion code",
-    "balance_transaction": "balance transaction", "webhook_endpoint": "webhook endpoint",
-    "checkout.session": "checkout.session", "test_helpers.test_clock": "test clock",
-    "tax_rate": "tax rate", "subscription_item": "subscription item", "invoice_payment": "invoice payment",
-    "credit_note": "credit note",
-}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -219,6 +220,21 @@ def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
             main(["--port", str(taken.getsockname()[1])])
 
     assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_the_demo_starts_within_two_seconds_of_work() -> None:
+    """Seconds of the processor, so that a busy machine does not fail the test."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "--demo", "--port", "0"], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
 
 
 def test_serve_says_one_line_when_it_is_ready(tmp_path: Path) -> None:
