@@ -21,6 +21,7 @@
         ├── RequestRefused         400: Stripe does not accept a parameter
         ├── CardDeclined           402
         ├── IdempotencyConflict    the same key was used for another request
+        │   └── RequestInFlight    the same request is still under way
         ├── RateLimited            429, after our retries
         ├── StripeUnavailable      5xx, time-out, connection lost, after our retries
         │   └── OutcomeUnknown     the same, of a write: it may have been done
@@ -173,9 +174,15 @@ class CardDeclined(GatewayError):
 
 
 class IdempotencyConflict(GatewayError):
-    """The idempotency key belongs to another request, or that request is still under way."""
+    """The idempotency key belongs to another request."""
 
     next_step = "Reload the form and check whether the first attempt already did it."
+
+
+class RequestInFlight(IdempotencyConflict):
+    """The same request was sent a moment ago and has not been answered yet."""
+
+    next_step = "Wait a moment, then look whether it is done."
 
 
 class RateLimited(GatewayError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.db import transaction
 
-from financial.errors import CardDeclined, GatewayError, IdempotencyConflict, OutcomeUnknown
+from financial.errors import CardDeclined, GatewayError, IdempotencyConflict, OutcomeUnknown, RequestInFlight
 from financial.gateway import bodies
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME, Resource
@@ -45,7 +45,8 @@ def create(
     """Create one object at Stripe and return its saved mirror row.
 
     Raises:
-        IdempotencyConflict: the key stands for another request, or that request is still under way.
+        IdempotencyConflict: the key stands for another request.
+        RequestInFlight: that request is still under way.
         GatewayError: Stripe refused; nothing was created, except that a declined payment exists, unpaid, and is mirrored.
         OutcomeUnknown: call again with the same key.
     """
@@ -53,7 +54,7 @@ def create(
     if request.state == State.DONE:
         return _row(credential, resource, request.object_stripe_id, gateway)
     if not is_new and not _take_over(request, now):
-        raise IdempotencyConflict("The same form was sent a moment ago and is still being worked on.")
+        raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
     seen = store.draw()
     try:
         payload = (None if is_new else _find(request, resource, gateway)) or _send(request, resource, body, gateway)

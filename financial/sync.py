@@ -97,7 +97,7 @@ def perform(run: SyncRun, gateway: StripeGateway, *, listener: Listener | None =
     tell = listener or _quiet
     errors: list[str] = []
     try:
-        with _old_objects_left_alone():
+        with _garbage_collected_seldom():
             for step in _steps(run):
                 try:
                     _do(run, step, gateway, tell)
@@ -118,13 +118,16 @@ def perform(run: SyncRun, gateway: StripeGateway, *, listener: Listener | None =
 
 
 @contextmanager
-def _old_objects_left_alone() -> Iterator[None]:
-    """Keep the collector to what the sync makes: its millions of short-lived dicts have no cycles, but make it walk
-    every object of the process again and again."""
+def _garbage_collected_seldom() -> Iterator[None]:
+    """A sync makes millions of short-lived dicts without cycles: looking through them, and through every object of the
+    process, after each few hundred finds nothing and takes a fifth of the time."""
+    before = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(50_000, *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()
 
 

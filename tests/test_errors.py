@@ -67,7 +67,11 @@ def test_error_without_a_request_does_not_speak_of_one() -> None:
 
 def test_passing_errors_are_retryable_and_refusals_are_not() -> None:
     assert {kind.__name__ for kind in GATEWAY if kind.retryable} == PASSING
-    assert {kind.__name__ for kind in GATEWAY if not kind.retryable} == FINAL | {"GatewayError", "IdempotencyConflict"}
+    assert {kind.__name__ for kind in GATEWAY if not kind.retryable} == FINAL | {
+        "GatewayError",
+        "IdempotencyConflict",
+        "RequestInFlight",
+    }
 
 
 def test_webhook_refusals_name_the_answer_stripe_expects() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -114,7 +115,8 @@ def test_any_order_of_events_ends_in_the_same_state(deliver: Deliver, stripe_stu
         ("charge.updated", {**charge, "balance_transaction": balance["id"]}),
     ]
     seen = set()
-    for number, order in enumerate(itertools.permutations(events)):
+    orders = list(itertools.permutations(events))
+    for number, order in enumerate([orders[0], orders[-1], *random.Random(5).sample(orders, 22)]):
         for model in (StripeTransaction, Transaction, *reversed(MIRROR_MODELS)):
             model.objects.all().delete()
         for event_type, subject in order:

@@ -12,6 +12,7 @@ from financial.errors import (
     IdempotencyConflict,
     PermissionRefused,
     RateLimited,
+    RequestInFlight,
     RequestRefused,
     ResourceMissing,
     StripeUnavailable,
@@ -23,7 +24,7 @@ _BY_STATUS: dict[int, type[GatewayError]] = {
     402: CardDeclined,
     403: PermissionRefused,
     404: ResourceMissing,
-    409: IdempotencyConflict,
+    409: RequestInFlight,
     429: RateLimited,
 }
 
@@ -59,6 +60,8 @@ def error_from(status: int, body: Any, headers: Mapping[str, str], *, hide: str 
 def _kind(status: int, error_type: str, code: str) -> type[GatewayError]:
     if code == "resource_missing" and status == 400:
         return RequestRefused  # a parameter names an object that does not exist
+    if code == "idempotency_key_in_use":
+        return RequestInFlight
     if error_type == "idempotency_error":
         return IdempotencyConflict
     if status >= 500:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import compress
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection, models, transaction
@@ -135,8 +134,7 @@ def _digests(credential: StripeCredential, resource: Resource, rows: Sequence[Ro
     return dict(held.values_list("stripe_id", "digest"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts:
+class _Texts(NamedTuple):
     """A payload as it is kept, both parts as JSON, and the digest of the whole."""
 
     public: bytes

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from financial.errors import TranslationError
 
@@ -20,16 +20,14 @@ Payload = dict[str, Any]
 Read = Callable[[Payload], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """`read(payload)` gives the value of the model's field `name`."""
 
     name: str
     read: Read
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A payload translated: `values` for the columns, `public` and `private` together the payload as it is kept."""
 
     stripe_id: str
@@ -294,7 +292,7 @@ def translate(payload: Payload, kind: str, columns: tuple[Column, ...]) -> Row:
     if payload.get("object") != kind or not isinstance(stripe_id, str) or not stripe_id:
         raise TranslationError(f"Expected a {kind} with an id, got {payload.get('object')!r} {stripe_id!r}.")
     try:
-        values = {column.name: column.read(payload) for column in columns}
+        values = {name: read(payload) for name, read in columns}
         created = payload.get("created")
         values["created_at"] = at(created) if created is not None else None
     except (TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
@@ -305,10 +303,13 @@ def translate(payload: Payload, kind: str, columns: tuple[Column, ...]) -> Row:
 
 
 def _parted(payload: Payload, private_keys: frozenset[str]) -> tuple[Payload, Payload]:
-    private = {key: payload[key] for key in private_keys if payload.get(key)}
+    private = {key: value for key in private_keys if (value := payload.get(key))}
     if not private and DROPPED.isdisjoint(payload):
         return payload, private
-    return {key: value for key, value in payload.items() if key not in private and key not in DROPPED}, private
+    public = payload.copy()
+    for key in (*private, *DROPPED):
+        public.pop(key, None)
+    return public, private
 
 
 def detach(payload: Payload, paths: tuple[str, ...]) -> tuple[Payload, list[Payload]]:

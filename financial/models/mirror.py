@@ -105,6 +105,7 @@ class StripeProduct(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "product"
+        indexes = _row_indexes(models.Index(fields=("credential", "name"), name="%(class)s_name"))
 
     def __str__(self) -> str:
         return self.name or self.stripe_id
@@ -215,6 +216,7 @@ class StripeCharge(MirrorRow):
         verbose_name = "charge"
         indexes = _row_indexes(
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
+            models.Index(fields=("credential", "card_last4"), name="%(class)s_last4"),
         )
 
 

@@ -19,14 +19,24 @@ class SyncRun(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
 
+    class Kind(models.TextChoices):
+        AUTOMATIC = "automatic", "As far as needed"
+        FULL = "full", "Everything"
+        INCREMENTAL = "incremental", "What changed"
+        VERIFY = "verify", "Comparison only"
+
     credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="sync_runs")
+    kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.AUTOMATIC)
     state = models.CharField(max_length=20, choices=State.choices, default=State.WAITING)
     requested_by = models.CharField(max_length=150, blank=True, default="", help_text="user name, or the command")
     requested_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="last sign of life; a dead run's lock ends with it")
+    owner = models.CharField(max_length=255, blank=True, default="", help_text="host and process that runs it")
     resources = models.JSONField(default=list, help_text="names to pull; empty means all")
+    reads_from = models.DateTimeField(null=True, blank=True, help_text="when the oldest reading of it began")
+    covers_until = models.DateTimeField(null=True, blank=True, help_text="the mirror holds everything up to then")
     booked = models.PositiveIntegerField(default=0)
     settled = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, default="")
@@ -45,7 +55,11 @@ class SyncRun(models.Model):
 
 
 class SyncStep(models.Model):
-    """One resource of one run; counts are rows."""
+    """One resource of one run; counts are rows.
+
+    The proof: `delivered` different ids were listed and `stored` of them are here, `missing` are not; `different` rows show
+    another state than Stripe; `gone` ones no longer exist there; `unlisted` ones do, although no listing shows them.
+    """
 
     run = models.ForeignKey(SyncRun, models.CASCADE, related_name="steps")
     resource = models.CharField(max_length=64)
@@ -53,6 +67,15 @@ class SyncStep(models.Model):
     pages = models.PositiveIntegerField(default=0)
     read = models.PositiveBigIntegerField(default=0)
     written = models.PositiveBigIntegerField(default=0)
+    slices = models.PositiveIntegerField(default=0)
+    spans = models.JSONField(default=list, help_text="checkpoint: what is left to read")
+    delivered = models.PositiveBigIntegerField(default=0)
+    stored = models.PositiveBigIntegerField(default=0)
+    missing = models.PositiveBigIntegerField(default=0)
+    different = models.PositiveBigIntegerField(default=0)
+    gone = models.PositiveBigIntegerField(default=0)
+    unlisted = models.PositiveBigIntegerField(default=0)
+    verified_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="")

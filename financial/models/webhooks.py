@@ -44,6 +44,8 @@ class StripeWebhookEvent(models.Model):
         )
         indexes = (
             models.Index(fields=("state", "due_at", "id"), name="financial_event_due"),
+            models.Index(fields=("credential", "state"), name="financial_event_state"),
+            models.Index(fields=("credential", "object_stripe_id"), name="financial_event_object"),
             models.Index(fields=("credential", "-received_at", "-id"), name="financial_event_newest"),
         )
 

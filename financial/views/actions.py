@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from financial import audit, forms, stripe_services
-from financial.errors import CardDeclined, FinancialError, GatewayError, IdempotencyConflict, NoActiveCredential
+from financial.errors import CardDeclined, FinancialError, GatewayError, NoActiveCredential, RequestInFlight
 from financial.models import MirrorRow, StripePrice, StripeProduct
 from financial.views.base import StaffView
 
@@ -65,7 +65,7 @@ class Create(StaffView):
 
     def refused(self, form: forms.ActionForm, error: FinancialError) -> HttpResponse:
         form.refuse(error)
-        return self._show(form, status=409 if isinstance(error, IdempotencyConflict) else 422)
+        return self._show(form, status=409 if isinstance(error, RequestInFlight) else 422)
 
     def log(self, action: str, row: MirrorRow, **details: Any) -> None:
         audit.record(self.request.user, action, credential=self.credential, object_id=row.stripe_id, **details)

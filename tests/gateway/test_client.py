@@ -22,6 +22,7 @@ from financial.errors import (
     OutcomeUnknown,
     PermissionRefused,
     RateLimited,
+    RequestInFlight,
     RequestRefused,
     ResourceMissing,
     StripeUnavailable,
@@ -246,7 +247,7 @@ def test_nobody_listening_is_said_after_the_attempts() -> None:
         (403, error_body("", "The key does not have the required permission 'rak_customer_read'"), PermissionRefused,
          "Give the restricted key the permission"),
         (404, error_body("resource_missing", "No such customer: 'cus_1'", param="id"), ResourceMissing, "Check the id"),
-        (409, error_body("idempotency_key_in_use", "In use", type="idempotency_error"), IdempotencyConflict, "Reload"),
+        (409, error_body("idempotency_key_in_use", "In use", type="idempotency_error"), RequestInFlight, "Wait"),
     ],
 )  # fmt: skip
 def test_refusal_is_final_and_carries_stripes_words_the_request_and_a_next_step(
@@ -455,7 +456,7 @@ def test_decline_names_the_reason_and_the_payment_that_exists_all_the_same(
         (403, error_body("", "The key does not have the permission 'rak_payment_intent_write'"), PermissionRefused),
         (404, error_body("resource_missing", "No such object", param="id"), ResourceMissing),
         (409, error_body("idempotency_key_in_use", "There is another request", type="idempotency_error"),
-         IdempotencyConflict),
+         RequestInFlight),
     ],
 )  # fmt: skip
 def test_refused_write_is_final(

@@ -260,7 +260,7 @@ def test_a_form_sent_again_with_other_values_is_refused(
     key = uuid.uuid4().hex
     post(staff, "customer-new", key=key)
     answer = post(staff, "customer-new", key=key, name="Bob")
-    assert "other values" in refused(answer, 409)["__all__"]
+    assert "other values" in refused(answer, 422)["__all__"]
     assert StripeCustomer.objects.get().name == "Ada Lovelace"
 
 
