@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .settings import HOUR
 from .store import Object
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def emit(world: World, type: str, obj: Object, before: dict[str, Any] | None = N
         "pending_webhooks": 0,
         "request": world.request,
         "type": type,
+        "_at": world.main.now,
         "_object": dict(obj),
         "_before": before,
     }
@@ -98,5 +100,6 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 def forget_old(world: World, before: int) -> None:
     """Drop events older than Stripe keeps them."""
     table = world.store.table("event")
-    if table.order and table.order[0][0] < before:
-        table.forget_before(before)
+    if table.order and table.order[0][0] < before and world.forgot_at < world.main.now:
+        world.forgot_at = world.main.now + HOUR
+        table.forget(before, lambda event: event["_at"] < before)

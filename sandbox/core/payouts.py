@@ -156,11 +156,19 @@ def pay_out(world: World, currency: str) -> Object | None:
         return None
     world.ledger.unswept[currency] = []
     payout = _write(world, amount, currency, automatic=True, params={})
-    for line in lines:
-        world.change(line, _payout=payout["id"])
-    world.change(payout, reconciliation_status="completed")
-    emit(world, "payout.reconciliation_completed", payout)
+    payout["_lines"] = [line["id"] for line in lines]
+    world.main.schedule(world.main.now + world.settings.settle_seconds, "reconcile_payout", payout["id"])
     return payout
+
+
+@task
+def reconcile_payout(world: World, payout_id: str) -> None:
+    """Link a payout with the lines it contains; until then its list is not complete."""
+    payout = world.raw("payout", payout_id)
+    for id in payout["_lines"]:
+        world.change(world.raw("balance_transaction", id), _payout=payout_id)
+    world.change(payout, "payout.updated", reconciliation_status="completed")
+    emit(world, "payout.reconciliation_completed", payout)
 
 
 def plan(world: World) -> None:

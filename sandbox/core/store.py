@@ -80,15 +80,19 @@ class Table:
         for name in self.fields:
             _discard(self.indexes.get((name, row.obj.get(name)), []), row.key)
 
-    def forget_before(self, created: int) -> int:
-        """Drop the rows created earlier than `created`; return how many."""
+    def forget(self, created: int, really: Keep) -> None:
+        """Drop the rows created earlier than `created` for which `really` holds."""
         count = bisect_left(self.order, (created, 0, ""))
+        staying = []
         for key in self.order[:count]:
-            row = self.rows.pop(key[2])
+            row = self.rows[key[2]]
+            if not really(row.obj):
+                staying.append(key)
+                continue
+            del self.rows[key[2]]
             for name in self.fields:
                 _discard(self.indexes.get((name, row.obj.get(name)), []), key)
-        del self.order[:count]
-        return count
+        self.order[:count] = staying
 
     def keys(self, name: str = "", value: Any = None) -> list[Key]:
         """Return the ordered keys of all objects, or of those with `name` = `value`."""

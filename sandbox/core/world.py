@@ -40,6 +40,7 @@ class World:
         self.request: dict[str, str | None] = {"id": None, "idempotency_key": None}
         self.version = self.settings.api_version
         self.events_from = 0
+        self.forgot_at = 0.0
         self.changes = 0
 
     # ---- time

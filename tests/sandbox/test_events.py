@@ -37,6 +37,14 @@ def test_events_are_kept_thirty_days(client: Client) -> None:
     assert client.get("/v1/events")["data"] == []
 
 
+def test_events_of_a_clock_in_the_past_are_kept_as_long(client: Client) -> None:
+    clock = client.post("/v1/test_helpers/test_clocks", frozen_time=int(client.world.now) - 90 * DAY)["id"]
+    client.post("/v1/customers", name="A", test_clock=clock)
+    client.world.advance(2 * DAY)
+
+    assert client.get("/v1/events", type="customer.created")["data"][0]["created"] == client.world.now - 92 * DAY
+
+
 def test_events_name_the_request_that_caused_them(client: Client) -> None:
     response = client.send("POST", "/v1/customers", {"name": "A"}, idempotency_key="k1")
 

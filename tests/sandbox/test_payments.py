@@ -370,6 +370,21 @@ def test_an_automatic_payout_is_the_sum_of_its_lines() -> None:
     assert "payout.reconciliation_completed" in _types(client)
 
 
+def test_a_payout_lists_its_lines_only_when_it_is_reconciled() -> None:
+    client = Client(world(settle_seconds=600))
+    client.pay(5000)
+    client.world.advance(600)
+    payout = payouts.pay_out(client.world, "usd")
+    assert payout is not None
+    early = client.get("/v1/balance_transactions", payout=payout["id"])["data"]
+    assert (payout["reconciliation_status"], len(early)) == ("in_progress", 1)
+
+    client.world.advance(600)
+
+    lines = client.get("/v1/balance_transactions", payout=payout["id"])["data"]
+    assert (payout["reconciliation_status"], sum(line["net"] for line in lines)) == ("completed", 0)
+
+
 def test_a_manual_payout_needs_available_money_and_has_no_links(client: Client) -> None:
     client.pay(20000)
     refused = client.refused("POST", "/v1/payouts", {"amount": 19391, "currency": "usd"})
