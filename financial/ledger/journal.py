@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -207,7 +207,7 @@ def _transaction(credential: StripeCredential, found: _Evidence) -> Transaction:
         presentment_currency=payment.currency,
         presentment_amount_minor=payment.amount_received_minor,
         description=payment.description,
-        **asdict(found.exact or found.estimate),
+        **_as_values(found.exact or found.estimate),
     )
 
 
@@ -244,9 +244,12 @@ def _settle(evidence: Sequence[_Evidence], now: datetime) -> Booked:
 _FIGURES = tuple(Figures.__dataclass_fields__)
 
 
+def _as_values(figures: Figures) -> dict[str, Any]:
+    return {name: getattr(figures, name) for name in _FIGURES}  # `asdict` copies every date, deeply
+
+
 def _replace_estimate(link: StripeTransaction, found: _Evidence, now: datetime) -> None:
-    figures: dict[str, Any] = asdict(found.exact) if found.exact else {}
-    for name, value in figures.items():
+    for name, value in (_as_values(found.exact) if found.exact else {}).items():
         setattr(link.transaction, name, value)
     link.balance_transaction_id = found.balance_id
     link.charge_stripe_id = found.payment.latest_charge_stripe_id

@@ -10,7 +10,6 @@ Stripe's unix seconds become aware UTC datetimes here and nowhere else. Amounts 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
