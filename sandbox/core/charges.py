@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import currencies, money
 from .cards import Card
 from .errors import bad_request
-from .operation import Page, Params, given, listing, metadata, op, page, retrieving
+from .operation import Params, given, listing, metadata, op, retrieving
 from .payment_methods import NO_ADDRESS, card_of
 from .store import Object
 from .tasks import task
@@ -140,12 +140,6 @@ def _details(method: Object, amount: int, manual: bool) -> dict[str, Any]:
 def behaviour(world: World, charge: Object) -> Card:
     """Return the test card behind a charge."""
     return card_of(world.raw("payment_method", charge["payment_method"]))
-
-
-def _refunds(world: World, params: Params, id: str) -> Page:
-    world.get("charge", id)
-    keys = world.store.table("refund").keys("charge", id)
-    return page(world, "refund", keys, params, f"/v1/charges/{id}/refunds")
 
 
 OPERATIONS = [

@@ -14,6 +14,7 @@ from . import (
     credit_notes,
     customers,
     disputes,
+    embedded_lists,
     event_list,
     invoice_items,
     invoice_ops,
@@ -35,7 +36,7 @@ from .operation import Operation
 MODULES = (
     account, catalog, customers, payment_methods, payment_intent_ops, charges, money, refunds, disputes, payouts,
     subscription_ops, subscription_items, invoice_ops, preview, invoice_items, coupons, tax_rates, credit_notes,
-    setup_intents, checkout, clocks, webhook_endpoints, event_list, search,
+    setup_intents, checkout, clocks, webhook_endpoints, event_list, search, embedded_lists,
 )  # fmt: skip
 OPERATIONS: list[Operation] = [operation for module in MODULES for operation in module.OPERATIONS]
 

@@ -21,6 +21,8 @@ ONLY_NEW = {
     ("POST", "/v1/invoices/create_preview"),
 }
 ONLY_OLD = {("GET", "/v1/invoices/upcoming")}
+# Lists inside objects name these; Stripe serves them without documenting them any more.
+UNLISTED = {("GET", "/v1/charges/{charge}/refunds"), ("GET", "/v1/customers/{customer}/subscriptions")}
 
 
 @needs_schemas
@@ -66,7 +68,7 @@ def test_a_broken_answer_would_be_noticed() -> None:
 def test_parameters_are_those_of_the_schema() -> None:
     wrong = []
     for operation in OPERATIONS:
-        if (operation.method, operation.path) in ONLY_OLD:
+        if (operation.method, operation.path) in ONLY_OLD | UNLISTED:
             continue
         found = schemas().operation(operation.method, operation.path)
         if found is None:
@@ -135,7 +137,7 @@ def test_what_the_schema_refuses_is_refused() -> None:
     """Unknown and ill-typed parameters of every operation, by both."""
     wrong = []
     for operation in OPERATIONS:
-        if (operation.method, operation.path) in ONLY_OLD:
+        if (operation.method, operation.path) in ONLY_OLD | UNLISTED:
             continue
         path = re.sub(r"{\w+}", "x", operation.path)
         for name in ["nonsense", *_typed(operation)]:

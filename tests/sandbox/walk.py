@@ -25,6 +25,7 @@ def everything(client: Client) -> None:
         subscribing,
         dunning,
         invoicing,
+        following,
         reducing,
         setting_up,
         checking_out,
@@ -184,6 +185,14 @@ def payments(c: Client) -> None:
     c.pay(card="pm_card_visa", capture_method="manual")
     c.world.advance(8 * DAY)
     c.get("/v1/balance")
+
+
+def following(c: Client) -> None:
+    for kind, name in (("charges", "refunds"), ("credit_notes", "lines"), ("customers", "subscriptions")):
+        id = c.get(f"/v1/{kind}")["data"][0]["id"]
+        c.get(f"/v1/{kind}/{id}/{name}", limit=3)
+    for name in ("sources", "tax_ids"):
+        c.get(f"/v1/customers/{id}/{name}")
 
 
 def refunding(c: Client) -> None:
