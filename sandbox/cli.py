@@ -18,8 +18,10 @@ from typing import NoReturn
 from sandbox.core import Settings, World, coupons, snapshot, wire
 from sandbox.core.settings import DAY
 from sandbox.core.webhook_endpoints import make
+from sandbox.http.server import Server
 from sandbox.story.account import Plan, build
 from sandbox.story.live import Life
+from sandbox.story.shelf import found
 
 DEMO_CUSTOMERS = 340
 
@@ -71,10 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from sandbox.http.server import Server
-
     world = _account(options)
     _configure(world, options)
+    if options.live and (not any(found(world).once.values()) or not world.store.table("customer").order):
+        raise Usage("--live needs an account with customers and one-time prices: add --demo or --snapshot")
     try:
         server = Server(world, host=options.host, port=options.port)
     except OSError as error:
@@ -124,7 +126,9 @@ def _demo(options: argparse.Namespace) -> World:
         return build(plan)
     kept = options.cache / f"sandbox-demo-{options.seed}-{now // DAY}.json"
     if kept.exists():
-        return _load(kept)
+        world = _load(kept)
+        world.tick(now)
+        return world
     world = build(plan)
     snapshot.save_file(world, kept)
     return world

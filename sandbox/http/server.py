@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -90,7 +91,10 @@ class Server:
         while not self._stop.wait(PULSE_SECONDS):
             self.service.tick()
             for chore in self._chores:
-                chore()
+                try:
+                    chore()
+                except Exception:  # a chore that fails must not stop time and deliveries
+                    traceback.print_exc()
             self.deliver()
 
 

@@ -7,6 +7,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,7 @@ def test_a_live_account_keeps_moving() -> None:
         (["--webhook-secret", "whsec_1"], "needs --webhook-url"),
         (["--key", "sk_live_1"], "must be a test key"),
         (["--live", "0"], "at least 0.05"),
+        (["--live", "1"], "--live needs an account"),
         (["--faults", "nowhere.json"], "cannot read the faults"),
         (["seed"], "--out"),
         (["seed", "--out", "x", "--months", "0"], "between 1 and 120"),
@@ -220,6 +222,16 @@ def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
             main(["--port", str(taken.getsockname()[1])])
 
     assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_cached_demo_is_used_again_and_brought_up_to_date(tmp_path: Path) -> None:
+    arguments = ["--demo", "--cache", str(tmp_path), "--webhook-secret", "whsec_without_url"]
+    for _ in range(2):
+        with pytest.raises(SystemExit):  # stopped by the secret, after the account is there
+            main(arguments)
+
+    (kept,) = tmp_path.iterdir()
+    assert snapshot.load_file(kept).now <= time.time()
 
 
 def test_the_demo_starts_within_two_seconds_of_work() -> None:
