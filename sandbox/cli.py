@@ -7,6 +7,7 @@ python -m sandbox seed --months 18 --customers 2000 --seed 7 --out account.json.
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 import time
@@ -90,6 +91,7 @@ def _serve(options: argparse.Namespace) -> int:
 
         server.every(options.live, step)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    gc.freeze()  # the account stays; there is no need to search it for garbage again and again
     server.start()
     print(f"Sandbox Stripe listening on {server.url}", flush=True)
     try:

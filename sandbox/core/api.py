@@ -216,7 +216,9 @@ def _other_mode(operation: Operation, ids: list[str], request: Request) -> bytes
 
 
 def _failure(error: StripeError, request_id: str, request: Request, headers: dict[str, str]) -> Response:
-    response = _respond(error.status, wire.pretty(error.body(request_id)), request_id, request, "")
+    version = request.headers.get("stripe-version", "")
+    body = wire.pretty(error.body(request_id))
+    response = _respond(error.status, body, request_id, request, version if version in VERSIONS else "")
     response.headers |= headers
     return response
 
