@@ -22,7 +22,9 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class Card:
-    """A test card. `decline` is a decline code; `three_d` when the customer must act."""
+    """A test card. `decline` is a decline code; `three_d` says when the customer must act:
+    `always`, until it has been set up (`setup`), or only when present (`on_session`).
+    """
 
     last4: str = "4242"
     brand: str = "visa"
@@ -85,7 +87,7 @@ TOKENS: dict[str, Card] = {
     "pm_card_threeDSecureRequired": Card("3063", three_d="always"),
     "pm_card_authenticationRequired": Card("3184", three_d="always"),
     "pm_card_authenticationRequiredOnSetup": Card("3155", three_d="setup"),
-    "pm_card_authenticationRequiredSetupForOffSession": Card("0446", three_d="setup"),
+    "pm_card_authenticationRequiredSetupForOffSession": Card("0446", three_d="on_session"),
     "pm_card_createDispute": Card("0259", dispute="fraudulent"),
     "pm_card_createDisputeProductNotReceived": Card("2685", dispute="product_not_received"),
     "pm_card_createDisputeInquiry": Card("1976", dispute="inquiry"),

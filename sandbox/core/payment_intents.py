@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import charges, currencies, payment_methods
+from .cards import Card
 from .errors import StripeError, bad_request, unexpected_state
 from .events import emit
 from .operation import Params
@@ -92,7 +93,7 @@ def pay(
     """Attempt an intent with its payment method; return the error of a decline."""
     method = world.raw("payment_method", intent["payment_method"])
     card = card_of(method)
-    if card.three_d == "always" or (card.three_d == "setup" and not method.get("_authenticated")):
+    if _must_authenticate(card, method, off_session):
         if off_session:
             return decline(world, intent, "authentication_required")
         url = f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}"
@@ -104,6 +105,12 @@ def pay(
         return decline(world, intent, card.decline)
     succeed(world, intent)
     return None
+
+
+def _must_authenticate(card: Card, method: Object, off_session: bool) -> bool:
+    if card.three_d == "setup":
+        return not method.get("_authenticated")
+    return card.three_d == "always" or (card.three_d == "on_session" and not off_session)
 
 
 def decline(world: World, intent: Object, code: str) -> StripeError:

@@ -80,7 +80,7 @@ def _confirm(world: World, intent: Object, params: Params) -> Object:
         raise StripeError(
             402, card.message, card.error_code, type="card_error", decline_code=card.decline, setup_intent=intent
         )
-    if card.three_d and not method.get("_authenticated"):
+    if card.three_d in ("always", "setup") and not method.get("_authenticated"):
         url = f"{world.settings.base_url}/_sandbox/authenticate/{intent['id']}"
         action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": params.get("return_url"), "url": url}}
         world.change(intent, "setup_intent.requires_action", status="requires_action", next_action=action)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core import currencies, disputes, money, payment_intents, payouts, refunds
+from sandbox.core import currencies, disputes, money, payment_intents, payouts, refunds, setup_intents
 from sandbox.core.cards import TOKENS
 from sandbox.core.settings import DAY, Settings
 from tests.sandbox.client import Client, Refused, world
@@ -170,6 +170,26 @@ def test_off_session_three_d_secure_is_declined(client: Client) -> None:
         client.pay(card="pm_card_threeDSecure2Required", off_session=True)
 
     assert caught.value.error["code"] == "authentication_required"
+
+
+def test_a_card_set_up_once_needs_no_more_authentication(client: Client) -> None:
+    customer = client.post("/v1/customers")["id"]
+    card = "pm_card_authenticationRequiredOnSetup"
+    intent = client.post("/v1/setup_intents", customer=customer, payment_method=card, confirm=True)
+    assert intent["status"] == "requires_action"
+    with pytest.raises(Refused):
+        client.pay(customer=customer, card=intent["payment_method"], off_session=True)
+
+    setup_intents.authenticate(client.world, client.world.raw("setup_intent", intent["id"]), passed=True)
+
+    assert client.pay(customer=customer, card=intent["payment_method"], off_session=True)["status"] == "succeeded"
+
+
+def test_a_card_may_need_authentication_only_when_its_owner_is_there(client: Client) -> None:
+    card = "pm_card_authenticationRequiredSetupForOffSession"
+
+    assert client.pay(card=card)["status"] == "requires_action"
+    assert client.pay(card=card, off_session=True)["status"] == "succeeded"
 
 
 def test_manual_capture_takes_a_part_and_only_then_moves_money(client: Client) -> None:
