@@ -158,4 +158,4 @@ def recent(credential: StripeCredential) -> Recent:
 def _light(rows: QuerySet[Any], *related: str) -> QuerySet[Any]:
     """Join the parents, leave the payloads and what is encrypted where they are."""
     heavy = [*_HEAVY, *(f"{path}__{name}" for path in related for name in _HEAVY)]
-    return rows.select_related(*related).defer(*heavy)
+    return (rows.select_related(*related) if related else rows).defer(*heavy)  # without a name Django joins them all
