@@ -143,8 +143,9 @@ class CredentialAdmin(_AdminStripeCredential):
         )
         return redirect(reverse("admin:financial_stripecredential_changelist"))
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        where = {} if action_location is None else {"action_location": action_location}  # new in Django 6.1
+        actions: dict[str, Any] = super().get_actions(request, **where)
         actions.pop("delete_selected", None)  # one by one, so that each is checked and recorded
         return actions
 
@@ -209,7 +210,8 @@ class LookOnly(_AdminAny):
         """Leave what is encrypted where it is, and join the parents a page names."""
         rows = super().get_queryset(request).defer(*self.hidden)
         parents = [field.name for field in self.opts.fields if isinstance(field, ForeignKey)]
-        return rows.select_related(*(name for name in parents if name in self.list_select_related))
+        named = [name for name in parents if name in self.list_select_related]
+        return rows.select_related(*named) if named else rows  # without a name Django joins them all
 
 
 class MirrorAdmin(LookOnly):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 import environ
 
 env = environ.Env()
@@ -52,7 +53,11 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default="sqlite:///:memory:")
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+_MAIL = "django.core.mail.backends.locmem.EmailBackend"
+if django.VERSION < (6, 1):
+    EMAIL_BACKEND = _MAIL
+else:
+    MAILERS = {"default": {"BACKEND": _MAIL}}
 FINANCIAL_ENCRYPTION_KEYS = ["only-for-tests-and-long-enough"]
 FINANCIAL_ENGINE = "none"
 FINANCIAL_STRIPE_BASE_URL = "http://127.0.0.1:9"  # nothing listens there; tests that talk set their own

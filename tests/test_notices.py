@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import django
 import pytest
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
@@ -19,6 +20,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class RefusingBackend(BaseEmailBackend):
     def send_messages(self, messages: Any) -> int:
         raise ConnectionRefusedError
+
+
+def send_through(settings: Any, backend: str) -> None:
+    if django.VERSION < (6, 1):
+        settings.EMAIL_BACKEND = backend
+    else:
+        settings.MAILERS = {"default": {"BACKEND": backend}}
 
 
 @pytest.fixture
@@ -112,14 +120,13 @@ def test_the_receipt_address_wins_over_the_customers(credential: StripeCredentia
 def test_a_refused_mail_is_kept_and_sent_later(
     credential: StripeCredential, stripe_stub: StripeStub, settings: Any
 ) -> None:
-    working = settings.EMAIL_BACKEND
-    settings.EMAIL_BACKEND = "tests.test_notices.RefusingBackend"
+    send_through(settings, "tests.test_notices.RefusingBackend")
     happen(stripe_stub, "payment_intent.succeeded", payloads.payment_intent())
     notice = PaymentNotice.objects.get()
     assert (notice.sent_at, notice.attempts) == (None, 1)
     assert "refused" in notice.error
 
-    settings.EMAIL_BACKEND = working
+    send_through(settings, "django.core.mail.backends.locmem.EmailBackend")
 
     assert notices.send_waiting() == 1
     assert notices.send_waiting() == 0
