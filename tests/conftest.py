@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
@@ -19,6 +21,8 @@ from tests.stripe_stub import StripeStub
 
 TEST_KEY = "sk_test_obviously_fake_0000000000"
 TEST_WEBHOOK_SECRET = "whsec_obviously_fake_000000000000000000"
+hypothesis.settings.register_profile("ours", deadline=None)  # a shared machine stops for seconds
+hypothesis.settings.load_profile("ours")
 REQUIRED = set(os.environ.get("FINANCIAL_CI_REQUIRES", "").split())
 
 
@@ -37,6 +41,12 @@ def _on_postgres() -> bool:
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    yield
+    translation.deactivate()  # a LocaleMiddleware leaves its visitor's language to the thread
 
 
 @pytest.fixture

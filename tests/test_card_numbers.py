@@ -41,7 +41,7 @@ def test_whatever_passes_the_check_is_found_in_groups_too(body: str, width: int)
 
 
 def test_a_long_text_is_read_in_linear_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # the wall clock of a shared machine proves nothing
     for text in ("1" * 50_000, "1 " * 2_500, "4242-" * 1_000, "." * 50_000):
         has_card_number(text)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

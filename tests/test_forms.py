@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -224,7 +225,7 @@ def test_a_metered_price_is_subscribed_without_a_quantity() -> None:
 def test_an_old_price_is_offered_when_its_address_asks_for_it() -> None:
     credential = make.credential()
     product = make.product(credential)
-    old = make.price(product, type="recurring", created_at=None)
+    old = make.price(product, type="recurring", created_at=make.NOON - timedelta(days=365))
     for _ in range(forms.PRICES_MAX):
         make.price(product, type="recurring")
     asked = forms.SubscriptionForm(credential=credential, initial={"price": old.stripe_id})
