@@ -78,23 +78,33 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def signed_in(chromium: Any, studio: Studio) -> Any:
+    """The cookies of a member of staff who signed in at the form."""
+    context = chromium.new_context()
+    tab = context.new_page()
+    tab.goto(f"{studio.url}/login/")
+    tab.get_by_label("User").fill("demo")
+    tab.get_by_label("Password").fill(studio.password)
+    tab.get_by_role("button", name="Sign in").click()
+    tab.wait_for_url(re.compile(r"/(?!login)"))
+    cookies = context.storage_state()
+    context.close()
+    return cookies
+
+
 @pytest.fixture
-def open_tab(chromium: Any, studio: Studio) -> Iterator[Any]:
+def open_tab(chromium: Any, signed_in: Any) -> Iterator[Any]:
     """`open_tab(width=…, color_scheme=…)` gives a signed-in tab; what its console said is in `tab.said`."""
     contexts: list[Any] = []
 
     def open_one(*, width: int = 1360, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        context = chromium.new_context(viewport={"width": width, "height": 900}, storage_state=signed_in, **options)
         contexts.append(context)
         tab = context.new_page()
         tab.said = []
         tab.on("console", lambda message: tab.said.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: tab.said.append(str(error)))
-        tab.goto(f"{studio.url}/login/")
-        tab.get_by_label("User").fill("demo")
-        tab.get_by_label("Password").fill(studio.password)
-        tab.get_by_role("button", name="Sign in").click()
-        tab.wait_for_url(re.compile(r"/(?!login)"))
         return tab
 
     yield open_one

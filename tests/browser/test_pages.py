@@ -38,18 +38,15 @@ def details(tab: Any, base: str) -> list[str]:
     return found
 
 
-def check(tab: Any, address: str, shot: str) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
+def name_of(page: str) -> str:
+    name = page.partition("?")[0].strip("/").replace("/", "-") or "overview"
+    return f"{name}-filtered" if "?" in page else name
 
+
+def misfits(tab: Any, address: str) -> list[str]:
+    """What is wrong with a page at first sight: its status, its width, its console."""
     answer = tab.goto(address)
     troubles = [f"{address}: status {answer.status}"] if answer.status >= 400 else []
-    tab.screenshot(path=str(SHOTS / f"{shot}.png"), full_page=True)
-    findings = Axe().run(tab).response["violations"]
-    troubles += [
-        f"{address}: {finding['id']} {finding['nodes'][0]['html'][:120]}"
-        for finding in findings
-        if finding["impact"] in ("serious", "critical")
-    ]
     if not tab.evaluate("document.documentElement.scrollWidth <= innerWidth"):
         troubles.append(f"{address}: scrolls sideways")
     troubles += [f"{address}: console: {text}" for text in tab.said]
@@ -57,20 +54,39 @@ def check(tab: Any, address: str, shot: str) -> list[str]:
     return troubles
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1360, 360])
+def barriers(tab: Any) -> list[str]:
+    """What axe finds serious on the page that is open."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    findings = Axe().run(tab).response["violations"]
+    return [
+        f"{tab.url}: {finding['id']} {finding['nodes'][0]['html'][:120]}"
+        for finding in findings
+        if finding["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(("width", "color_scheme"), [(1360, "light"), (360, "dark")])
 def test_every_page_is_accessible_quiet_and_fits(studio: Studio, open_tab: Any, width: int, color_scheme: str) -> None:
+    tab = open_tab(width=width, color_scheme=color_scheme)
+    base = f"{studio.url}/studio/financial"
+
+    troubles: list[str] = []
+    for page in [*PAGES, *details(tab, base)]:
+        troubles += misfits(tab, f"{base}/{page}")
+        tab.screenshot(path=str(SHOTS / f"{color_scheme}-{width}-{name_of(page)}.png"), full_page=True)
+        troubles += barriers(tab)
+
+    assert troubles == []
+
+
+@pytest.mark.parametrize(("width", "color_scheme"), [(1360, "dark"), (360, "light")])
+def test_every_page_is_quiet_and_fits(studio: Studio, open_tab: Any, width: int, color_scheme: str) -> None:
     tab = open_tab(width=width, color_scheme=color_scheme)
     base = f"{studio.url}/studio/financial"
     pages = [*PAGES, *details(tab, base)]
 
-    troubles: list[str] = []
-    for page in pages:
-        name = page.partition("?")[0].strip("/").replace("/", "-") or "overview"
-        name += "-filtered" if "?" in page else ""
-        troubles += check(tab, f"{base}/{page}", f"{color_scheme}-{width}-{name}")
-
-    assert troubles == []
+    assert [trouble for page in pages for trouble in misfits(tab, f"{base}/{page}")] == []
 
 
 def test_pages_work_without_javascript(studio: Studio, open_tab: Any) -> None:
