@@ -163,3 +163,14 @@ def test_the_mode_is_said_in_words(client, values, words):
     client.force_login(factory.staff(*factory.VIEW_ALL))
 
     assert f"<strong>{words}</strong>" in client.get(url("stripe")).text
+
+
+def test_the_shell_leads_home_and_signs_out_where_the_site_has_addresses_for_it(client, settings):
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert "Sign out" not in client.get("/studio/financial/").text
+
+    settings.ROOT_URLCONF = "studio.urls"
+    page = client.get("/studio/financial/").text
+
+    assert '<a href="/">Publisher</a>' in page
+    assert '<form method="post" action="/logout/">' in page
