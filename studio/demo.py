@@ -7,6 +7,7 @@ both when it ends. Everything it writes is in `var/demo/`, which every start mak
 from __future__ import annotations
 
 import argparse
+import ctypes
 import fcntl
 import importlib.util
 import json
@@ -31,6 +32,7 @@ SANDBOX_PORT = 12111
 START_SECONDS = 60
 STOP_SECONDS = 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # Never taken over from the caller: a demo must not touch a real account, database or mail server.
 FORGOTTEN = ("DATABASE_URL", "CACHE_URL", "STUDIO_SECRET_KEY", "STUDIO_HTTPS", "STUDIO_HOSTS", "STUDIO_STATIC_ROOT")
 FORGOTTEN_PREFIXES = ("STRIPE_", "FINANCIAL_", "EMAIL_")
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     for signum in STOP_SIGNALS:
         signal.signal(signum, _interrupt)
+    if "MAKELEVEL" in os.environ:  # what `make` started ends with it, however it ends
+        _ends_with(os.getppid())()
     try:
         with _only_one(options.folder):
             _run(options.folder, options.port)
@@ -172,11 +176,26 @@ def _child(name: str, folder: Path, module: str, *arguments: str) -> Iterator[su
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_ends_with(os.getpid()),
         )
     try:
         yield child
     finally:
         _end(child)
+
+
+def _ends_with(parent: int) -> Callable[[], None]:
+    """Return what a child calls to be ended when its parent is killed: on Linux; elsewhere an orderly stop does it."""
+    if sys.platform != "linux":
+        return lambda: None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:  # killed before we could ask
+            os._exit(1)
+
+    return ask
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

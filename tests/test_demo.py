@@ -135,17 +135,45 @@ def test_demo_serves_a_synced_account_and_ends_what_it_started(
     assert _left_over(tmp_path) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux tells the children")
+@pytest.mark.parametrize("killed", ["the demo", "make"])
+def test_whatever_is_killed_takes_its_children_with_it(tmp_path: Path, killed: str) -> None:
+    script = """
+import os, sys, time
+from pathlib import Path
+from studio import demo
+def run(folder, port):
+    with demo._child("child", folder, "sandbox", "serve", "--port", "0"):
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+demo._run = run
+demo.main(["--folder", sys.argv[1]])
+"""
+    (tmp_path / "run.py").write_text(script)
+    (tmp_path / "Makefile").write_text("demo:\n\t@$(PYTHON) run.py var\n")
+    (tmp_path / "var").mkdir()
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "IN": str(tmp_path)}
+    command = ["make", "--no-print-directory", "-C", str(tmp_path), f"PYTHON={sys.executable}"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as make:
+        assert make.stdout
+        demo_pid = int(make.stdout.readline())
+        assert len(_holding(tmp_path)) == 3  # make, the demo, the child
+        os.kill(make.pid if killed == "make" else demo_pid, signal.SIGKILL)
+        assert _left_over(tmp_path) == []
+
+
 def _left_over(folder: Path) -> list[str]:
-    """Return the command lines of processes whose environment names the folder."""
-    found = []
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        found = [entry.name for entry in Path("/proc").glob("[0-9]*") if str(folder) in _environment_of(entry)]
-        found = [name for name in found if name != str(os.getpid())]
-        if not found:
-            break
+    """Return which processes still hold the folder after a while."""
+    deadline = time.monotonic() + 15
+    while (found := _holding(folder)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
+
+
+def _holding(folder: Path) -> list[str]:
+    """Return the ids of processes whose environment names the folder."""
+    found = [entry.name for entry in Path("/proc").glob("[0-9]*") if str(folder) in _environment_of(entry)]
+    return [name for name in found if name != str(os.getpid())]
 
 
 def _environment_of(entry: Path) -> str:
