@@ -1,4 +1,4 @@
-"""A Stripe that only lists, as fast as loopback allows: every page is rendered before the first request comes.
+"""A Stripe that only lists, as fast as loopback allows: every object is rendered before the first request comes.
 
 Runs in a process of its own, so that its time is not counted as the client's.
 """
@@ -9,6 +9,9 @@ import asyncio
 import json
 import multiprocessing
 import random
+import time
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -70,27 +73,57 @@ def payment_intent(number: int, chance: random.Random, customers: int) -> Payloa
     }  # fmt: skip
 
 
-def pages(customers: int, payments: int) -> dict[tuple[str, str], bytes]:
-    """Return every answer, whole with its head, by path and cursor."""
+class Listing:
+    """One collection, every object rendered beforehand; pages, filters and cursors as Stripe has them."""
+
+    def __init__(self, path: str, items: list[Payload]) -> None:
+        self.path = path
+        self.created = [item["created"] for item in items]  # oldest first
+        self.places = {item["id"]: place for place, item in enumerate(items)}
+        self.rendered = [json.dumps(item).encode() for item in items]
+
+    def page(self, query: dict[str, list[str]]) -> bytes:
+        limit = int(query.get("limit", ["10"])[0])
+        low = bisect_left(self.created, int(query["created[gte]"][0])) if "created[gte]" in query else 0
+        high = (
+            bisect_right(self.created, int(query["created[lte]"][0])) if "created[lte]" in query else len(self.created)
+        )
+        if "starting_after" in query:
+            high = min(high, self.places[query["starting_after"][0]])
+        start = max(low, high - limit)
+        more = b"true" if start > low else b"false"
+        shown = b", ".join(reversed(self.rendered[start:high]))
+        return b'{"object": "list", "url": "%s", "has_more": %s, "data": [%s]}' % (self.path.encode(), more, shown)
+
+
+def listings(customers: int, payments: int) -> dict[str, Listing]:
     chance = random.Random(7)
     found = {
         "/v1/customers": [customer(number, chance) for number in range(customers)],
         "/v1/payment_intents": [payment_intent(number, chance, max(customers, 1)) for number in range(payments)],
     }
-    answers = {}
-    for path, items in found.items():
-        items.reverse()  # newest first
-        for start in range(0, max(len(items), 1), PAGE):
-            shown, more = items[start : start + PAGE], start + PAGE < len(items)
-            body = json.dumps({"object": "list", "url": path, "has_more": more, "data": shown}).encode()
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            answers[path, items[start - 1]["id"] if start else ""] = head.encode() + body
-    return answers
+    return {path: Listing(path, items) for path, items in found.items()}
+
+
+class Limit:
+    """So many requests a second, counted over the last one; the rest are refused as Stripe refuses them."""
+
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        self.turns: deque[float] = deque()
+
+    def refuses(self, now: float) -> bool:
+        while self.turns and self.turns[0] <= now - 1:
+            self.turns.popleft()
+        if self.per_second and len(self.turns) >= self.per_second:
+            return True
+        self.turns.append(now)
+        return False
 
 
 class _Server(asyncio.Protocol):
-    def __init__(self, answers: dict[tuple[str, str], bytes]) -> None:
-        self.answers = answers
+    def __init__(self, stub: _Stub) -> None:
+        self.stub = stub
         self.held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,17 +134,48 @@ class _Server(asyncio.Protocol):
         self.held += data
         while b"\r\n\r\n" in self.held:
             request, _, self.held = self.held.partition(b"\r\n\r\n")
-            parts = urlsplit(request.split(b" ", 2)[1].decode())
-            after = parse_qs(parts.query).get("starting_after", [""])[0]
-            missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
-            self.transport.write(self.answers.get((parts.path, after), missing))
+            answer = self.stub.answer(request.split(b" ", 2)[1].decode())
+            if self.stub.latency:
+                asyncio.get_running_loop().call_later(self.stub.latency, self.transport.write, answer)
+            else:
+                self.transport.write(answer)
 
 
-def _serve(customers: int, payments: int, tell: Connection) -> None:
-    answers = pages(customers, payments)
+class _Stub:
+    def __init__(self, listings: dict[str, Listing], latency: float, endpoint: float, account: float) -> None:
+        self.listings = listings
+        self.latency = latency
+        self.endpoints = {path: Limit(endpoint) for path in listings}
+        self.account = Limit(account)
+        self.calls = self.refused = 0
+
+    def answer(self, target: str) -> bytes:
+        parts = urlsplit(target)
+        if parts.path == "/calls":
+            return _answer(b'{"calls": %d, "refused": %d}' % (self.calls, self.refused))
+        listing = self.listings.get(parts.path)
+        if listing is None:
+            return _answer(b'{"object": "list", "url": "/", "has_more": false, "data": []}')
+        self.calls += 1
+        now = time.monotonic()
+        for limit, reason in ((self.endpoints[parts.path], "endpoint-rate"), (self.account, "global-rate")):
+            if limit.refuses(now):
+                self.refused += 1
+                return _answer(b'{"error": {"code": "rate_limit"}}', "429 Too Many", reason)
+        return _answer(listing.page(parse_qs(parts.query)))
+
+
+def _answer(body: bytes, status: str = "200 OK", reason: str = "") -> bytes:
+    limited = f"Stripe-Rate-Limited-Reason: {reason}\r\n" if reason else ""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{limited}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _serve(objects: tuple[int, int], latency: float, endpoint: float, account: float, tell: Connection) -> None:
+    stub = _Stub(listings(*objects), latency, endpoint, account)
 
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(lambda: _Server(answers), "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: _Server(stub), "127.0.0.1", 0)
         tell.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -119,11 +183,14 @@ def _serve(customers: int, payments: int, tell: Connection) -> None:
 
 
 @contextmanager
-def serving(customers: int, payments: int) -> Iterator[str]:
-    """Serve in another process and yield the base address."""
+def serving(
+    customers: int, payments: int, *, latency: float = 0, per_endpoint: float = 0, per_account: float = 0
+) -> Iterator[str]:
+    """Serve in another process and yield the base address; seconds of latency, requests a second (0: no limit)."""
     context = multiprocessing.get_context("spawn")
     hear, tell = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(customers, payments, tell), daemon=True)
+    arguments = ((customers, payments), latency, per_endpoint, per_account, tell)
+    process = context.Process(target=_serve, args=arguments, daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{hear.recv()}"

@@ -20,6 +20,13 @@ DEFAULTS: dict[str, Any] = {
     "STRIPE_READ_TIMEOUT_SECONDS": 30,
     "STRIPE_ATTEMPTS": 6,
     "STRIPE_BACKOFF_SECONDS": 0.5,
+    # Requests a second, as Stripe allows them: per account in live mode and in test mode, and per endpoint.
+    "STRIPE_LIVE_REQUESTS_PER_SECOND": 100,
+    "STRIPE_TEST_REQUESTS_PER_SECOND": 25,
+    "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": 25,
+    # Sync: pages under way at once, and how often it runs by itself (0: never).
+    "SYNC_READERS": 32,
+    "SYNC_EVERY_MINUTES": 15,
     # Webhooks.
     "WEBHOOK_MAX_BYTES": 1024 * 1024,
     "WEBHOOK_TOLERANCE_SECONDS": 300,

@@ -20,7 +20,7 @@ from django.db import transaction
 from financial.errors import CardDeclined, GatewayError, IdempotencyConflict, OutcomeUnknown, RequestInFlight
 from financial.gateway import bodies
 from financial.mirror import store
-from financial.mirror.resources import BY_NAME, Resource
+from financial.mirror.resources import BY_NAME, Resource, own_expand
 from financial.models import MirrorRow, StripeCredential, StripeRequest
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def fetch_and_save(
 ) -> MirrorRow | None:
     """Look at one object and write it by the mirror's rule; None if somebody wrote it meanwhile."""
     seen = store.draw()
-    payload = gateway.fetch(resource.path, stripe_id)
+    payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
     with transaction.atomic():
         return store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version)
 

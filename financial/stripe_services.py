@@ -22,7 +22,7 @@ from financial.errors import (
     NoActiveCredential,
     SyncAlreadyRunning,
 )
-from financial.gateway import AccountFacts, StripeGateway, bodies
+from financial.gateway import AccountFacts, Budget, StripeGateway, bodies
 from financial.mirror.resources import BY_NAME
 from financial.models import (
     MirrorRow,
@@ -214,6 +214,17 @@ def gateway_for(credential: StripeCredential) -> StripeGateway:
         read_timeout_seconds=conf.get("STRIPE_READ_TIMEOUT_SECONDS"),
         attempts=conf.get("STRIPE_ATTEMPTS"),
         backoff_seconds=conf.get("STRIPE_BACKOFF_SECONDS"),
+        budget=_budget_of(credential),
+    )
+
+
+def _budget_of(credential: StripeCredential) -> Budget:
+    """All gateways of a credential in this process share its requests a second."""
+    mode = "LIVE" if credential.livemode else "TEST"
+    return Budget.shared(
+        f"credential {credential.pk}",
+        conf.get(f"STRIPE_{mode}_REQUESTS_PER_SECOND"),
+        conf.get("STRIPE_ENDPOINT_REQUESTS_PER_SECOND"),
     )
 
 
@@ -263,7 +274,13 @@ def signing_secrets() -> list[webhooks.SigningSecret]:
     return found + [webhooks.SigningSecret(active, secret) for secret in from_environment if active]
 
 
-def request_sync(credential: StripeCredential, *, requested_by: str, resources: Sequence[str] = ()) -> SyncRun:
+def request_sync(
+    credential: StripeCredential,
+    *,
+    requested_by: str,
+    resources: Sequence[str] = (),
+    kind: SyncRun.Kind = SyncRun.Kind.AUTOMATIC,
+) -> SyncRun:
     """Ask for a sync, of some resources or of all, and return the waiting run.
 
     Raises:
@@ -271,7 +288,7 @@ def request_sync(credential: StripeCredential, *, requested_by: str, resources: 
         CredentialRefused: the credential cannot be used.
     """
     credential.usable_secret_key()
-    run = sync.request(credential, requested_by=requested_by, resources=resources, now=timezone.now())
+    run = sync.request(credential, requested_by=requested_by, resources=resources, kind=kind, now=timezone.now())
     engines.wake()
     return run
 
@@ -290,6 +307,7 @@ def sync_now(
     *,
     requested_by: str,
     resources: Sequence[str] = (),
+    kind: SyncRun.Kind = SyncRun.Kind.AUTOMATIC,
     listener: sync.Listener | None = None,
 ) -> SyncRun:
     """Sync in this process and return the ended run, done or failed.
@@ -299,7 +317,7 @@ def sync_now(
     """
     credential.usable_secret_key()
     now = timezone.now()
-    run = sync.request(credential, requested_by=requested_by, resources=resources, now=now)
+    run = sync.request(credential, requested_by=requested_by, resources=resources, kind=kind, now=now)
     if not sync.claim(run, now=now):
         run.delete()
         raise SyncAlreadyRunning(f"A sync of “{credential.name}” is already under way; wait until it has ended.")

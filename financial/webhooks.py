@@ -27,7 +27,7 @@ from financial.errors import BodyTooLarge, CannotVerify, FinancialError, Resourc
 from financial.gateway.signature import verify
 from financial.ledger import journal
 from financial.mirror import store
-from financial.mirror.resources import BY_EVENT, BY_NAME, Resource, embeds
+from financial.mirror.resources import BY_EVENT, BY_NAME, Resource, embeds, own_expand
 from financial.mirror.translate import at, detach, reduce_to_id
 from financial.models import StripeCredential, StripePaymentIntent, StripeWebhookEvent
 
@@ -224,7 +224,7 @@ def _parents(credential: StripeCredential, found: Sequence[Payload], gateway: St
                 continue
             held.add(stripe_id)
             try:
-                looked = gateway.fetch(parent.path, stripe_id)
+                looked = gateway.fetch(parent.path, stripe_id, expand=own_expand(parent))
             except ResourceMissing:
                 continue
             if not looked.get("deleted"):

@@ -1,28 +1,47 @@
-"""One round of whatever waits in rows: events to apply, syncs asked for, mails to send again. Called by engines."""
+"""One round of whatever waits in rows: events to apply, syncs asked for or due, mails to send again. Called by engines."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime, timedelta
+
 from django.utils import timezone
 
-from financial import notices, sync, webhooks
-from financial.models import SyncRun
-from financial.stripe_services import gateway_for
+from financial import conf, notices, sync, webhooks
+from financial.errors import CredentialRefused, SyncAlreadyRunning
+from financial.models import StripeCredential, SyncRun
+from financial.stripe_services import gateway_for, request_sync, run_sync
 
 EVENTS_PER_ROUND = 50
+SCHEDULE = "the schedule"
 
 
 def once() -> bool:
     """Do some of what is due and return whether there may be more."""
-    tried = webhooks.apply_due(gateway_for, now=timezone.now(), limit=EVENTS_PER_ROUND)
-    ran = _next_sync()
+    now = timezone.now()
+    tried = webhooks.apply_due(gateway_for, now=now, limit=EVENTS_PER_ROUND)
+    ask_for_regular_sync(now)
+    ran = _next_sync(now)
     notices.send_waiting()
     return bool(tried or ran)
 
 
-def _next_sync() -> bool:
-    from financial.stripe_services import run_sync
+def ask_for_regular_sync(now: datetime) -> SyncRun | None:
+    """Ask for a sync of the active credential where the last one was asked for too long ago, and return it.
 
-    now = timezone.now()
+    The first is a person's to ask for: nobody wants a live account read because a server was started.
+    """
+    every = timedelta(minutes=conf.get("SYNC_EVERY_MINUTES"))
+    credential = StripeCredential.objects.active() if every else None
+    last = SyncRun.objects.filter(credential=credential).order_by("-pk").first() if credential else None
+    if credential is None or last is None or last.requested_at > now - every:
+        return None
+    with suppress(SyncAlreadyRunning, CredentialRefused):
+        return request_sync(credential, requested_by=SCHEDULE)
+    return None
+
+
+def _next_sync(now: datetime) -> bool:
     sync.bury_dead_runs(now=now)
     for run in SyncRun.objects.filter(state=SyncRun.State.WAITING).select_related("credential").order_by("pk")[:5]:
         if sync.claim(run, now=now):

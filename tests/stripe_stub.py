@@ -28,6 +28,7 @@ COLLECTIONS = {
     "invoice": "/v1/invoices",
     "payout": "/v1/payouts",
     "balance_transaction": "/v1/balance_transactions",
+    "event": "/v1/events",
 }
 
 
@@ -40,12 +41,16 @@ class Write:
     parameters: dict[str, str]
 
 
+_BOUNDS = (("gte", "0"), ("lte", "99999999999"))
+
+
 class StripeStub:
     """`put` objects, then read `requests` for what was asked. A queued fault answers instead of the next request whose
     path starts with the fault's prefix."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Payload] = {}
+        self.hidden: dict[str, Payload] = {}  # found by id, in no list
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.writes: list[Write] = []
@@ -85,7 +90,7 @@ class StripeStub:
         if kind:
             return self._list(kind, path, query)
         stripe_id = path.rpartition("/")[2]
-        found = self.objects.get(stripe_id)
+        found = self.objects.get(stripe_id) or self.hidden.get(stripe_id)
         if found is None:
             return 404, error_body("resource_missing", f"No such object: '{stripe_id}'", param="id")
         return 200, found
@@ -102,6 +107,9 @@ class StripeStub:
 
     def _list(self, kind: str, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         items = [item for item in reversed(self.objects.values()) if item["object"] == kind and not item.get("deleted")]
+        items.sort(key=lambda item: -int(item.get("created") or 0))  # newest first; later puts first within a second
+        oldest, newest = (int(query.get(f"created[{bound}]", [default])[0]) for bound, default in _BOUNDS)
+        items = [item for item in items if oldest <= int(item.get("created") or 0) <= newest]
         after = query.get("starting_after", [""])[0]
         if after:
             place = next((place for place, item in enumerate(items) if item["id"] == after), None)

@@ -18,7 +18,7 @@ from financial import webhooks
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME, RESOURCES, Resource
 from financial.mirror.translate import DROPPED, PRIVATE
-from financial.models import MirrorRow, StripeCredential, StripeWebhookEvent
+from financial.models import MirrorRow, StripeCredential, StripeWebhookEvent, SyncRun
 from financial.stripe_services import gateway_for, sync_now
 from tests import payloads
 from tests.conftest import TEST_WEBHOOK_SECRET
@@ -155,7 +155,7 @@ def test_all_published_objects_are_synced_and_a_second_sync_changes_nothing(
     assert list(run.steps.values_list("read", "written")) == [(1, 1)] * len(KINDS)
     for payload in found:
         assert_mirrors(row_of(payload), payload)
-    again = sync_now(credential, requested_by="test")
+    again = sync_now(credential, requested_by="test", kind=SyncRun.Kind.FULL)
     assert set(again.steps.values_list("read", "written")) == {(1, 0)}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from financial.gateway.budget import Budget
 from financial.gateway.client import API_VERSION, AccountFacts, Page, StripeGateway
 from financial.gateway.signature import verify
 
-__all__ = ["API_VERSION", "AccountFacts", "Page", "StripeGateway", "verify"]
+__all__ = ["API_VERSION", "AccountFacts", "Budget", "Page", "StripeGateway", "verify"]

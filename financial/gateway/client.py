@@ -22,6 +22,7 @@ import stamina
 import urllib3
 
 from financial.errors import CredentialRefused, GatewayError, OutcomeUnknown, StripeUnavailable, UnreadableAnswer
+from financial.gateway.budget import Budget
 from financial.gateway.failures import error_from
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class AccountFacts:
 
 @lru_cache(maxsize=1)
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(num_pools=4, maxsize=32, retries=False)
+    return urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
 
 
 @lru_cache(maxsize=1)
@@ -79,6 +80,7 @@ class StripeGateway:
         read_timeout_seconds: float = 30,
         attempts: int = 6,
         backoff_seconds: float = 0.5,
+        budget: Budget | None = None,
     ) -> None:
         address = urlsplit(base_url)
         if "_live_" in secret_key and (address.scheme, address.hostname) != ("https", STRIPE_HOST):
@@ -88,6 +90,7 @@ class StripeGateway:
         self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
         self._attempts = attempts
         self._backoff = backoff_seconds
+        self._budget = budget or Budget(1_000_000, 1_000_000)  # none given: as fast as Stripe answers
 
     def __repr__(self) -> str:
         return f"<StripeGateway {self._base} …{self._key[-4:]}>"
@@ -166,9 +169,19 @@ class StripeGateway:
         raise AssertionError("a retry ends by returning or raising")
 
     def _read(self, path: str, query: Mapping[str, Any]) -> Any:
+        endpoint = _endpoint(path)
+        self._budget.wait(endpoint)
+        answer = self._asked(path, query)
+        if answer.status == 429 and (reason := answer.headers.get("Stripe-Rate-Limited-Reason")):
+            self._budget.refused(endpoint, reason)
+        elif answer.status < 500:
+            self._budget.answered(endpoint)
+        return self._parsed(answer)
+
+    def _asked(self, path: str, query: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
         url = f"{self._base}{path}?{urlencode(query, doseq=True)}" if query else f"{self._base}{path}"
         try:
-            answer = _pool().request(
+            return _pool().request(
                 "GET",
                 url,
                 headers={
@@ -185,7 +198,6 @@ class StripeGateway:
             raise UnreadableAnswer("The connection was lost before the whole answer had come.") from None
         except urllib3.exceptions.HTTPError as error:
             raise StripeUnavailable(f"Stripe could not be reached ({type(error).__name__}).") from None
-        return self._parsed(answer)
 
     def _parsed(self, answer: urllib3.BaseHTTPResponse) -> Any:
         try:
@@ -263,6 +275,12 @@ def _object(body: str) -> Payload | None:
     except orjson.JSONDecodeError:
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def _endpoint(path: str) -> str:
+    """Return what Stripe counts requests by: the operation, not the object."""
+    version, collection, *rest = path.strip("/").split("/")
+    return f"/{version}/{collection}" + ("/{id}" if rest else "")
 
 
 def _form(value: Any) -> Any:

@@ -218,4 +218,9 @@ EVENT_TYPES: tuple[str, ...] = tuple(BY_EVENT)
 def embeds(resource: Resource) -> tuple[str, ...]:
     """Return every path at which a fetched payload holds another mirrored object: each prefix of what is expanded."""
     paths = {".".join(path.split(".")[: depth + 1]) for path in resource.expand for depth in range(path.count(".") + 1)}
-    return tuple(sorted(paths - {"tiers"}))
+    return tuple(sorted(paths - set(own_expand(resource))))
+
+
+def own_expand(resource: Resource) -> tuple[str, ...]:
+    """Return what must be asked for so that one fetched object is the same payload as in a listing."""
+    return tuple(path for path in resource.expand if f"data.{path}" in resource.list_params.values())

@@ -10,9 +10,9 @@ Callers hold the transaction; nothing here asks Stripe.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -47,11 +47,13 @@ def save_many(
     seen: int,
     api_version: str,
     rewrite: bool = False,
+    expect_new: bool = False,
 ) -> int:
     """Write a page of payloads and return how many rows were inserted or changed.
 
     Not written: rows someone wrote since `seen` was drawn, tombstones, and rows that already hold the same payload
-    (unless `rewrite`). The number of queries does not depend on the number of payloads.
+    (unless `rewrite`). `expect_new` spares looking for such rows beforehand; the statement leaves them be all the same.
+    The number of queries does not depend on the number of payloads.
 
     Raises:
         TranslationError: a payload is not what this resource is; nothing of the page was written.
@@ -60,7 +62,7 @@ def save_many(
         return 0
     rows = [translate(payload, resource.name, resource.columns) for payload in payloads]
     texts = [_Texts.of(row, api_version) for row in rows]
-    if not rewrite:  # most of a page is as it was: let that be before anything is encrypted or sent
+    if not (rewrite or expect_new):  # most of a page is as it was: let that be before anything is encrypted or sent
         held = _digests(credential, resource, rows)
         changed = [held.get(row.stripe_id) != text.digest for row, text in zip(rows, texts, strict=True)]
         rows, texts = list(compress(rows, changed)), list(compress(texts, changed))
@@ -74,6 +76,18 @@ def save_many(
     ]
     with transaction.atomic():
         return table.upsert(records, seen=seen, rewrite=rewrite)
+
+
+def differing(
+    credential: StripeCredential, resource: Resource, payloads: Sequence[Payload], *, api_version: str
+) -> list[str]:
+    """Return the ids of the payloads that our rows do not show: other content, deleted here, or no row at all."""
+    rows = [translate(payload, resource.name, resource.columns) for payload in payloads]
+    alive = resource.model.objects.filter(
+        credential=credential, deleted_at=None, stripe_id__in=[row.stripe_id for row in rows]
+    )
+    held = dict(alive.values_list("stripe_id", "digest"))
+    return [row.stripe_id for row in rows if held.get(row.stripe_id) != _Texts.of(row, api_version).digest]
 
 
 def save(
@@ -140,13 +154,14 @@ class _Texts(NamedTuple):
     public: bytes
     private: bytes
     digest: str
+    has_nul: bool
 
     @classmethod
     def of(cls, row: Row, api_version: str) -> _Texts:
         public = orjson.dumps(row.public, option=orjson.OPT_SORT_KEYS)
         private = orjson.dumps(row.private, option=orjson.OPT_SORT_KEYS) if row.private else b""
         digest = hashlib.blake2b(public + b"\0" + private + api_version.encode(), digest_size=16).hexdigest()
-        return cls(public, private, digest)
+        return cls(public, private, digest, b"\\u0000" in public or b"\\u0000" in private)
 
 
 def _values(
@@ -158,10 +173,16 @@ def _values(
         values[f"{key}_id"] = found.get(values[f"{key}_stripe_id"])
     values["livemode"] = livemode if values["livemode"] is None else bool(values["livemode"])
     values["stripe_id"] = row.stripe_id
-    values["payload"] = texts.public.decode().replace("\\u0000", "\\ufffd")  # PostgreSQL has no NUL
+    values["payload"] = texts.public.decode()
     values["private"] = encrypt(texts.private).decode() if texts.private else ""
     values["digest"] = texts.digest
-    return values
+    return _without_nul(values) if texts.has_nul else values
+
+
+def _without_nul(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Text as every database takes it: PostgreSQL has no NUL."""
+    clean = {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in values.items()}
+    return {**clean, "payload": clean["payload"].replace("\\u0000", "\\ufffd")}
 
 
 class _Table:
@@ -175,7 +196,10 @@ class _Table:
         self.fields = [field for field in model._meta.concrete_fields if not field.primary_key]
         self.names = [field.attname for field in self.fields]
         self._pick = itemgetter(*self.names)
-        self._convert = [(place, convert) for place, field in enumerate(self.fields) if (convert := _converter(field))]
+        self._instants = [n for n, field in enumerate(self.fields) if isinstance(field, models.DateTimeField)]
+        self._limits = [(n, field.max_length) for n, field in enumerate(self.fields) if field.max_length]
+        plain = vendor == "sqlite" and connection.timezone is UTC
+        self._instant = _plain_instant if plain else connection.ops.adapt_datetimefield_value
 
     def upsert(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         if self.vendor not in {"sqlite", "postgresql"}:
@@ -186,8 +210,12 @@ class _Table:
 
     def _driver_values(self, record: Mapping[str, Any], seen: int) -> list[Any]:
         values = [*self._pick(record), seen]
-        for place, convert in self._convert:
-            values[place] = convert(values[place])
+        for place in self._instants:
+            if values[place] is not None:
+                values[place] = self._instant(values[place])
+        for place, longest in self._limits:
+            if len(values[place]) > longest:  # the payload beside it keeps the whole
+                values[place] = values[place][:longest]
         return values
 
     def _sql(self, rewrite: bool) -> str:
@@ -215,11 +243,7 @@ class _Table:
             values = {**record, "payload": orjson.loads(record["payload"]), "private": {}}
             if record["private"]:
                 values["private"] = orjson.loads(decrypt(record["private"].encode()))
-            values |= {
-                field.attname: _short(field.max_length, values[field.attname])
-                for field in self.fields
-                if field.max_length
-            }
+            values |= {self.names[place]: values[self.names[place]][:longest] for place, longest in self._limits}
             found = self.model.objects.filter(**{name: values[name] for name in self.identity})
             current = found.filter(version__lt=seen, deleted_at=None)
             current = current if rewrite else current.exclude(digest=values["digest"])
@@ -236,27 +260,6 @@ def _table(model: type[MirrorRow], vendor: str) -> _Table:
     return _Table(model, vendor)
 
 
-def _converter(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
-    """What turns a column's value into what the driver takes; None where that is the value itself."""
-    if isinstance(field, models.DateTimeField):
-        plain = connection.vendor == "sqlite" and connection.timezone is UTC
-        return _plain_instant if plain else connection.ops.adapt_datetimefield_value
-    if isinstance(field, models.CharField):
-        return partial(_short, field.max_length or 0)
-    if isinstance(field, models.JSONField) or field.name == "private":
-        return None  # our own JSON and our own token
-    return _clean if isinstance(field, models.TextField) else None
-
-
-def _plain_instant(value: datetime | None) -> str | None:
+def _plain_instant(value: datetime) -> str:
     """As Django writes it into SQLite, at a fifth of the cost."""
-    return None if value is None else value.replace(tzinfo=None).isoformat(" ")
-
-
-def _short(longest: int, value: str) -> str:
-    return value if len(value) <= longest and value.isprintable() else _clean(value)[:longest]
-
-
-def _clean(value: str) -> str:
-    """Text as every database takes it; the payload beside it keeps what Stripe sent."""
-    return value if value.isprintable() else value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return value.replace(tzinfo=None).isoformat(" ")

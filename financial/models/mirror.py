@@ -51,8 +51,8 @@ def _id() -> models.CharField[Any, Any]:
     return models.CharField(max_length=255, blank=True, default="")
 
 
-def _parent(to: str, related_name: str) -> models.ForeignKey[Any, Any]:
-    return models.ForeignKey(to, models.SET_NULL, null=True, blank=True, related_name=related_name)
+def _parent(to: str, related_name: str, *, db_index: bool = True) -> models.ForeignKey[Any, Any]:
+    return models.ForeignKey(to, models.SET_NULL, null=True, blank=True, related_name=related_name, db_index=db_index)
 
 
 def _row_constraints() -> tuple[models.BaseConstraint, ...]:
@@ -67,7 +67,8 @@ class MirrorRow(models.Model):
     """What every mirrored object has."""
 
     id = models.BigAutoField(primary_key=True)
-    credential = models.ForeignKey(StripeCredential, models.PROTECT, related_name="+")
+    # Every index begins with the credential, so it needs none of its own.
+    credential = models.ForeignKey(StripeCredential, models.PROTECT, related_name="+", db_index=False)
     stripe_id = models.CharField(max_length=255)
     livemode = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True, blank=True, help_text="Stripe's time of creation")
@@ -159,7 +160,7 @@ class StripeCustomer(MirrorRow):
 
 
 class StripePaymentIntent(MirrorRow):
-    customer = _parent("StripeCustomer", "payment_intents")
+    customer = _parent("StripeCustomer", "payment_intents", db_index=False)  # an index below begins with it
     customer_stripe_id = _id()
     amount_minor = _money(default=0)
     amount_received_minor = _money(default=0)
@@ -178,7 +179,6 @@ class StripePaymentIntent(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
             models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
-            models.Index(fields=("credential", "latest_charge_stripe_id"), name="%(class)s_charge"),
         )
 
     @property
@@ -253,7 +253,7 @@ class StripeDispute(MirrorRow):
 
 
 class StripeSubscription(MirrorRow):
-    customer = _parent("StripeCustomer", "subscriptions")
+    customer = _parent("StripeCustomer", "subscriptions", db_index=False)  # as above
     customer_stripe_id = _id()
     price = _parent("StripePrice", "subscriptions")  # of the first item
     price_stripe_id = _id()

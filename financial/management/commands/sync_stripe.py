@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from financial import stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.management.progress import Progress
-from financial.models import StripeCredential, SyncRun
+from financial.models import StripeCredential, SyncRun, SyncStep
 
 
 class Command(BaseCommand):
@@ -21,6 +21,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--force", action="store_true", help="go on without an active credential: there is nothing to pull then"
         )
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--full", action="store_true", help="read everything again, not only what changed")
+        how.add_argument("--verify", action="store_true", help="compare with Stripe and write nothing; 1 if it differs")
         parser.add_argument(
             "--resource", action="append", default=[], metavar="NAME", help="only this resource; may be repeated"
         )
@@ -35,7 +38,11 @@ class Command(BaseCommand):
         with Progress(self.stdout) as progress:
             try:
                 run = stripe_services.sync_now(
-                    credential, requested_by="sync_stripe", resources=options["resource"], listener=progress
+                    credential,
+                    requested_by="sync_stripe",
+                    resources=options["resource"],
+                    kind=_kind(options),
+                    listener=progress,
                 )
             except FinancialError as error:
                 raise CommandError(str(error)) from error
@@ -51,14 +58,31 @@ class Command(BaseCommand):
         return found
 
     def _sum_up(self, run: SyncRun) -> None:
-        self.stdout.write(f"{'resource':<22}{'read':>10}{'written':>10}{'unchanged':>11}  state")
-        for step in run.steps.all():
+        self.stdout.write(f"{run.get_kind_display()}, {run.get_state_display().lower()}")
+        self.stdout.write(f"{'resource':<22}{'read':>10}{'written':>10}{'unchanged':>11}  state    proof")
+        steps = list(run.steps.all())
+        for step in steps:
             self.stdout.write(
-                f"{step.resource:<22}{step.read:>10,}{step.written:>10,}{step.unchanged:>11,}  {step.get_state_display()}"
+                f"{step.resource:<22}{step.read:>10,}{step.written:>10,}{step.unchanged:>11,}"
+                f"  {step.get_state_display():<8} {_proof(step)}"
             )
-        steps = run.steps.all()
         read, written = sum(step.read for step in steps), sum(step.written for step in steps)
         self.stdout.write(f"{'total':<22}{read:>10,}{written:>10,}{read - written:>11,}")
         self.stdout.write(f"booked {run.booked:,} payments, settled {run.settled:,} with Stripe's exact fee")
         if run.state == SyncRun.State.FAILED:
-            raise CommandError(f"Sync failed. {run.error}")
+            failed = "The mirror differs from Stripe." if run.kind == SyncRun.Kind.VERIFY else "Sync failed."
+            raise CommandError(f"{failed} {run.error}")
+
+
+def _kind(options: dict[str, Any]) -> SyncRun.Kind:
+    if options["verify"]:
+        return SyncRun.Kind.VERIFY
+    return SyncRun.Kind.FULL if options["full"] else SyncRun.Kind.AUTOMATIC
+
+
+def _proof(step: SyncStep) -> str:
+    """What is known of its completeness, in words."""
+    if step.error:
+        return step.error
+    gone = f", {step.gone:,} gone" if step.gone else ""
+    return f"{step.stored:,} of {step.delivered:,} stored{gone}" if step.verified_at else f"changes only{gone}"

@@ -1,0 +1,369 @@
+"""The order of steps of one run: decide what to read, read, store, link, repair, book, prove.
+
+What was read stays, even if the run fails in the middle; the next one goes on where it ended. Twice in a row changes
+nothing. Receives a gateway; knows neither keys nor HTTP.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django.db import transaction
+from django.utils import timezone
+
+from financial import conf
+from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused, ResourceMissing
+from financial.ledger import journal
+from financial.mirror import store
+from financial.mirror.resources import BY_NAME, RESOURCES, Resource, own_expand
+from financial.models import StripeCredential, SyncRun, SyncStep
+from financial.sync import catchup, proof, runs, spans
+from financial.sync.reading import Collection, Delivery, Reader
+
+if TYPE_CHECKING:
+    from financial.gateway import StripeGateway
+
+ROWS_PER_WRITE = 1000
+SIGN_OF_LIFE_SECONDS = 5.0
+State = SyncRun.State
+Kind = SyncRun.Kind
+
+
+class Listener(Protocol):
+    """Hears of each step as it begins, moves and ends; the command and the tests listen."""
+
+    def __call__(self, step: SyncStep) -> None: ...
+
+
+def perform(run: SyncRun, gateway: StripeGateway, *, listener: Listener | None = None) -> SyncRun:
+    """Do a claimed run to its end and return it, done or failed; a failure is in its `error`, naming the resource.
+
+    A resource that a restricted key may not read fails alone. An unreachable Stripe or a refused key ends the run, as
+    does anything unexpected, which is raised once the run is marked.
+    """
+    pull = _Pull(run, gateway, listener or _quiet)
+    try:
+        with _few_collections():
+            pull.go()
+    except FinancialError as error:
+        pull.errors.append(str(error))
+        pull.leave(str(error))
+        _note_trouble(run.credential, error.__cause__ or error)
+    except BaseException as error:
+        pull.tell = _quiet  # whoever listens may be what failed
+        pull.leave(type(error).__name__)
+        runs.finish(run, f"{type(error).__name__}: the run was cut short. Run it again: it goes on.")
+        raise
+    runs.finish(run, "; ".join(pull.errors))
+    return run
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Hold the garbage collector back: pages are many objects and no cycles, and it would look at all of them."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def _quiet(step: SyncStep) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class _Part:
+    """One resource of the run: its step, its listing, what it delivered, and pages that wait to be written."""
+
+    step: SyncStep
+    collection: Collection
+    tally: proof.Tally
+    expect_new: bool
+    waiting: list[Delivery] = field(default_factory=list)
+
+    @property
+    def waiting_rows(self) -> int:
+        return sum(len(delivery.items) for delivery in self.waiting)
+
+
+@dataclass(slots=True)
+class _Pull:
+    run: SyncRun
+    gateway: StripeGateway
+    tell: Listener
+    errors: list[str] = field(default_factory=list)
+    parts: dict[str, _Part] = field(default_factory=dict)
+
+    @property
+    def credential(self) -> StripeCredential:
+        return self.run.credential
+
+    def go(self) -> None:
+        started = timezone.now()
+        runs.begin(self.run, kind=self._kind(started), reads_from=started)
+        if self.run.kind != Kind.INCREMENTAL or not self._prepare_catch_up(started):
+            self._prepare_listing(started)
+        self._read()
+        if self.run.reads_from and self.run.reads_from < started:  # part of it was read by a run before this one
+            self._catch_up_since(self.run.reads_from)
+        if self.run.kind == Kind.VERIFY:
+            return
+        store.repair_links(self.credential)
+        booked = journal.book_all(self.credential, now=timezone.now())
+        self.run.booked, self.run.settled = booked.booked, booked.settled
+        if not self.errors and not self.run.resources:
+            self.run.covers_until = started
+
+    # What to read
+
+    def _kind(self, now: datetime) -> Kind:
+        if self.run.kind != Kind.AUTOMATIC:
+            return Kind(self.run.kind)
+        until = runs.covered_until(self.credential)
+        is_reachable = until is not None and now - until < catchup.REACH
+        return Kind.INCREMENTAL if is_reachable and not self.run.resources else Kind.FULL
+
+    def _prepare_listing(self, now: datetime) -> None:
+        resumed = runs.to_resume(self.run, now=now) if self.run.kind == Kind.FULL else None
+        old = {step.resource: step for step in resumed.steps.all()} if resumed else {}
+        if resumed and resumed.reads_from:
+            runs.begin(self.run, kind=Kind.FULL, reads_from=resumed.reads_from)
+        for resource in self._wanted():
+            step = self._step(resource, old.get(resource.name))
+            if step.state == State.DONE:
+                self.tell(step)
+            else:
+                self._add(step, resource, spans.load(step.spans) or spans.fresh(int(now.timestamp())))
+
+    def _prepare_catch_up(self, now: datetime) -> bool:
+        """Fetch what events name, and lay out what must be listed; False if the events cannot be read."""
+        until = runs.covered_until(self.credential) or now
+        try:
+            changed = catchup.changed(self.gateway, since=until - catchup.OVERLAP)
+        except PermissionRefused:
+            runs.begin(self.run, kind=Kind.FULL, reads_from=now)
+            return False
+        for resource in self._wanted():
+            step = self._step(resource, None)
+            of_resource = changed.get(resource.name, {})
+            polled = catchup.POLLED.get(resource.name)
+            if polled is not None:
+                self._add(step, resource, spans.since(int((until - polled).timestamp()), int(now.timestamp())))
+            elif catchup.is_too_much(self.credential, resource, of_resource):
+                self._add(step, resource, spans.fresh(int(now.timestamp())))
+            else:
+                self._catch_up(step, resource, of_resource)
+        return True
+
+    def _catch_up_since(self, moment: datetime) -> None:
+        for name, changed in catchup.changed(self.gateway, since=moment - catchup.OVERLAP).items():
+            catchup.bring_up_to_date(self.credential, BY_NAME[name], changed, self.gateway)
+
+    def _wanted(self) -> list[Resource]:
+        return [resource for resource in RESOURCES if not self.run.resources or resource.name in self.run.resources]
+
+    def _step(self, resource: Resource, old: SyncStep | None) -> SyncStep:
+        if old is None:
+            return SyncStep.objects.create(run=self.run, resource=resource.name)
+        old.pk, old.run = None, self.run
+        if old.state != State.DONE:
+            old.state, old.error, old.finished_at = State.WAITING, "", None
+        old.save(force_insert=True)
+        return old
+
+    def _add(self, step: SyncStep, resource: Resource, board: spans.Board) -> None:
+        ranges = [(span.oldest, None if span.is_open else span.newest) for span in board.spans]
+        is_here = resource.model.objects.filter(credential=self.credential).exists()
+        self.parts[resource.name] = _Part(
+            step, Collection(resource, board), proof.Tally(ranges), expect_new=not is_here
+        )
+        self._mark(step, state=State.RUNNING, started_at=step.started_at or timezone.now())
+
+    def _catch_up(self, step: SyncStep, resource: Resource, changed: dict[str, bool]) -> None:
+        self._mark(step, state=State.RUNNING, started_at=timezone.now())
+        step.read = len(changed)
+        step.written, step.gone = catchup.bring_up_to_date(self.credential, resource, changed, self.gateway)
+        self._mark(
+            step, state=State.DONE, finished_at=timezone.now(), read=step.read, written=step.written, gone=step.gone
+        )
+
+    # Reading and writing
+
+    def _read(self) -> None:
+        """Store what the readers deliver, a few pages of one resource to a transaction."""
+        reader = Reader(
+            self.gateway,
+            [part.collection for part in self.parts.values()],
+            seen=store.draw(),
+            threads=conf.get("SYNC_READERS"),
+        )
+        try:
+            self._take_in(reader)
+        except FinancialError:
+            for part in self.parts.values():
+                if part.waiting:  # what was read stays
+                    self._write(part)
+            raise
+
+    def _take_in(self, reader: Reader) -> None:
+        last_sign = time.monotonic()
+        for delivery in reader:
+            if delivery is not None:
+                part = self.parts.get(delivery.collection.resource.name)
+                if part is None:  # refused meanwhile
+                    continue
+                part.waiting.append(delivery)
+                if part.waiting_rows >= ROWS_PER_WRITE or part.collection.is_finished:
+                    reader.seen = self._write(part)
+            if time.monotonic() - last_sign > SIGN_OF_LIFE_SECONDS:
+                last_sign = time.monotonic()
+                runs.touch(self.run)
+            self._close_finished(reader)
+        self._close_finished(reader)
+
+    def _write(self, part: _Part) -> int:
+        """Store the waiting pages with the checkpoint of what is left, and return a counter value drawn since."""
+        step = part.step
+        payloads = [item for delivery in part.waiting for item in delivery.items]
+        with transaction.atomic():
+            if self.run.kind == Kind.VERIFY:
+                self._hold_against(part, payloads)
+            else:
+                step.written += store.save_many(
+                    self.credential,
+                    part.collection.resource,
+                    payloads,
+                    seen=min(delivery.seen for delivery in part.waiting),
+                    api_version=self.gateway.api_version,
+                    expect_new=part.expect_new,
+                )
+            step.read += len(payloads)
+            step.pages += len(part.waiting)
+            step.slices = part.collection.board.slices
+            step.spans = spans.dump(part.collection.board)
+            step.save(update_fields=("read", "written", "pages", "slices", "spans", "missing", "different"))
+            seen = store.draw()
+        part.tally.add(str(payload["id"]) for payload in payloads)
+        part.waiting.clear()
+        self.tell(step)
+        return seen
+
+    def _close_finished(self, reader: Reader) -> None:
+        for part in [part for part in self.parts.values() if part.collection.is_finished]:
+            if part.waiting:
+                reader.seen = self._write(part)
+            del self.parts[part.collection.resource.name]
+            if part.collection.error is not None:
+                self._refuse(part, part.collection.error)
+            else:
+                self._close(part)
+
+    def _refuse(self, part: _Part, error: Exception) -> None:
+        self._mark(part.step, state=State.FAILED, finished_at=timezone.now(), error=str(error))
+        self.errors.append(f"{part.step.resource}: {error}")
+        _note_trouble(self.credential, error)
+
+    def _close(self, part: _Part) -> None:
+        """Prove a collection that was read to its end, repair what can be, and close its step."""
+        step = part.step
+        finding = proof.compare(self.credential, part.collection.resource, part.tally)
+        step.delivered, step.stored = finding.delivered, finding.stored
+        if self.run.kind == Kind.VERIFY:
+            self._judge(part, finding)
+        else:
+            step.gone, step.unlisted = self._look_for(part.collection.resource, finding.undelivered)
+            step.missing = finding.missing
+        is_proved = not (step.missing or step.different or (step.gone and self.run.kind == Kind.VERIFY))
+        step.error = "" if is_proved else _difference(step)
+        if not is_proved:
+            self.errors.append(f"{step.resource}: {step.error}")
+        self._mark(
+            step,
+            state=State.DONE if is_proved else State.FAILED,
+            finished_at=timezone.now(),
+            verified_at=timezone.now() if is_proved else None,
+            error=step.error,
+            spans=[],
+            **{name: getattr(step, name) for name in _PROOF_FIELDS},
+        )
+
+    def _look_for(self, resource: Resource, stripe_ids: Sequence[str]) -> tuple[int, int]:
+        """Ask for rows the listing did not deliver, one by one: gone ones become tombstones, others are stored as they are.
+
+        Returns how many were gone and how many were there but unlisted (created meanwhile, or on a test clock).
+        """
+        gone = 0
+        for stripe_id in stripe_ids:
+            seen = store.draw()
+            payload = self._fetch(resource, stripe_id)
+            with transaction.atomic():
+                if payload is None:
+                    gone += store.mark_deleted(self.credential, resource, stripe_id, now=timezone.now())
+                else:
+                    store.save(self.credential, resource, payload, seen=seen, api_version=self.gateway.api_version)
+        return gone, len(stripe_ids) - gone
+
+    def _fetch(self, resource: Resource, stripe_id: str) -> dict[str, Any] | None:
+        try:
+            payload = self.gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
+        except ResourceMissing:
+            return None
+        return None if payload.get("deleted") else payload
+
+    # Verifying: nothing is written
+
+    def _hold_against(self, part: _Part, payloads: Sequence[dict[str, Any]]) -> None:
+        """Compare a page with our rows; what differs is asked for again, for it may have changed meanwhile."""
+        resource, version = part.collection.resource, self.gateway.api_version
+        for stripe_id in store.differing(self.credential, resource, payloads, api_version=version):
+            payload = self._fetch(resource, stripe_id)
+            if payload is None or not store.differing(self.credential, resource, [payload], api_version=version):
+                continue
+            if resource.model.objects.filter(credential=self.credential, stripe_id=stripe_id).exists():
+                part.step.different += 1
+            else:
+                part.step.missing += 1
+
+    def _judge(self, part: _Part, finding: proof.Finding) -> None:
+        resource = part.collection.resource
+        part.step.gone = sum(1 for stripe_id in finding.undelivered if self._fetch(resource, stripe_id) is None)
+        part.step.unlisted = len(finding.undelivered) - part.step.gone
+
+    # Endings
+
+    def leave(self, error: str) -> None:
+        """Close what was under way; its checkpoint stays for the next run."""
+        for part in self.parts.values():
+            is_culprit = error.startswith(f"{part.step.resource}: ")
+            said = error.partition(": ")[2] if is_culprit else "Not read to its end; the next run goes on from here."
+            self._mark(part.step, state=State.FAILED, finished_at=timezone.now(), error=said)
+
+    def _mark(self, step: SyncStep, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(step, name, value)
+        step.save(update_fields=tuple(changes))
+        self.tell(step)
+
+
+_PROOF_FIELDS = ("delivered", "stored", "missing", "different", "gone", "unlisted")
+
+
+def _difference(step: SyncStep) -> str:
+    said = ((step.missing, "missing here"), (step.different, "different here"), (step.gone, "gone at Stripe"))
+    return ", ".join(f"{count:,} {what}" for count, what in said if count)
+
+
+def _note_trouble(credential: StripeCredential, error: BaseException) -> None:
+    """A refused key or a missing permission is shown until a sync succeeds."""
+    if isinstance(error, AuthenticationRefused | PermissionRefused):
+        StripeCredential.objects.filter(pk=credential.pk).update(needs_attention=str(error)[:500])
