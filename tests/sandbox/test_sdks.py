@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from sandbox.http.server import running
 from tests.sandbox.client import SHARED
 
 PROBE = SHARED / "tools" / "probe.py"
-OLD_PYTHON = os.environ.get("FINANCIAL_OLD_SDK_PYTHON", "")
+HAS_OLD_SDK = version("stripe").startswith("10.")
 
 
 def _output(*command: str) -> str:
@@ -22,7 +22,7 @@ def _output(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not PROBE.exists(), reason="no probe beside the repository")
+@pytest.mark.skipif(not PROBE.exists() or HAS_OLD_SDK, reason="no probe beside the repository, or the old SDK")
 def test_the_probe_passes_with_the_newest_sdk() -> None:
     with running(starter(seed=1)) as server:
         lines = _output(sys.executable, str(PROBE), server.url, "sandbox").splitlines()
@@ -30,11 +30,12 @@ def test_the_probe_passes_with_the_newest_sdk() -> None:
     assert lines[-1] == "sandbox: 44/44 ok", "\n".join(line for line in lines if " ok " not in line)
 
 
-@pytest.mark.skipif(not OLD_PYTHON, reason="FINANCIAL_OLD_SDK_PYTHON names no interpreter with stripe 10")
+@pytest.mark.oldest_sdk
+@pytest.mark.skipif(not HAS_OLD_SDK, reason="runs with stripe 10: make test-oldest-stripe")
 def test_the_old_sdk_finds_the_old_shapes() -> None:
     probe = Path(__file__).with_name("old_sdk_probe.py")
 
     with running(starter(seed=1)) as server:
-        lines = _output(OLD_PYTHON, str(probe), server.url).splitlines()
+        lines = _output(sys.executable, str(probe), server.url).splitlines()
 
     assert lines[-1] == "44/44 ok", "\n".join(line for line in lines if not line.startswith("ok"))
