@@ -9,6 +9,7 @@ TEMPLATES = $$(find financial/templates studio/templates -name '*.html')
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 PORT ?= 8000
 DEMO_PORT ?= 8000
+SPREAD := -n auto --maxprocesses 4
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 ARGS ?=
 
@@ -29,10 +30,10 @@ run: $(V)/.run ## the studio for real use: migrate, then serve on 127.0.0.1 (POR
 		--threads 8 --no-control-socket --access-logfile -
 
 test: $(V)/.dev ## every test but those that need PostgreSQL or an older SDK (ARGS="-k money")
-	$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(PY) -m pytest $(SPREAD) $(ARGS)
 
 test-postgres: $(V)/.dev ## the same tests on PostgreSQL (POSTGRES_URL=…)
-	DATABASE_URL="$(POSTGRES_URL)" $(PY) -m pytest -n auto --maxprocesses 4 -m "not browser" $(ARGS)
+	DATABASE_URL="$(POSTGRES_URL)" $(PY) -m pytest $(SPREAD) -m "not browser" $(ARGS)
 
 test-browser: $(V)/.dev ## only the tests that drive headless Chromium
 	$(PY) -m pytest -m browser $(ARGS)

@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
+from xdist.scheduler import LoadScopeScheduling
 
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
@@ -32,6 +33,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
         if item.get_closest_marker("postgres") and not _on_postgres() and "postgres" not in REQUIRED:
             item.add_marker(pytest.mark.skip(reason="DATABASE_URL does not name a PostgreSQL database"))
+
+
+class Scheduling(LoadScopeScheduling):
+    """Each test goes to the next free worker, but one worker takes all that share the studio."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "studio" if nodeid.startswith("tests/browser/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Do what `--dist loadgroup` does: in pytest-xdist 3.8 it groups nothing under pytest 9.2."""
+    return Scheduling(config, log)
 
 
 def _on_postgres() -> bool:

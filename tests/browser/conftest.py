@@ -1,4 +1,7 @@
-"""The studio as `make demo` serves it, and a headless Chromium signed in to it."""
+"""The studio as `make demo` serves it, and a headless Chromium signed in to it.
+
+Both end with this folder's tests: Playwright runs an event loop in our thread, and Django then refuses the database.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Studio:
     folder: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -68,7 +71,7 @@ def _password(process: subprocess.Popen[str]) -> str:
     raise AssertionError("the demo did not start:\n" + "".join(said))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
@@ -78,7 +81,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(chromium: Any, studio: Studio) -> Any:
     """The cookies of a member of staff who signed in at the form."""
     context = chromium.new_context()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import SHOTS, Studio
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("studio")]
+pytestmark = pytest.mark.browser
 
 
 def wait_for_text(tab: Any, text: str, *, seconds: float = 30) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import SHOTS, Studio
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("studio")]
+pytestmark = pytest.mark.browser
 
 PAGES = (
     "",
