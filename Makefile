@@ -73,7 +73,7 @@ lock: ## for maintainers: make the hashed locks anew (needs uv)
 	$(LOCK) --no-deps requirements/stripe-oldest.in -o requirements/stripe-oldest.txt
 
 clean: ## remove .venv and whatever was built; var/ with its data stays
-	rm -rf $(V) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(V) .venv-newest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The environments.
 
