@@ -28,6 +28,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
+from financial.models.bulk import insert_missing
 
 logger = logging.getLogger("financial.stripe_services.journal")
 BATCH = 500
@@ -171,11 +172,9 @@ def _create(credential: StripeCredential, evidence: Sequence[_Evidence], now: da
     fresh = [found for found in evidence if found.payment.pk not in linked]
     if not fresh:
         return Booked()
-    Transaction.objects.bulk_create([_transaction(credential, found) for found in fresh], ignore_conflicts=True)
-    transactions = _transactions_by_source(credential, fresh)
-    StripeTransaction.objects.bulk_create(
-        [_link(transactions[found.payment.stripe_id], found, now) for found in fresh], ignore_conflicts=True
-    )
+    insert_missing(Transaction, [_transaction(credential, found, now) for found in fresh])
+    booked = _booked_by_source(credential, fresh)
+    insert_missing(StripeTransaction, [_link(*booked[found.payment.stripe_id], found, now) for found in fresh])
     # Counted after the fact: whoever lost a race against another worker has booked nothing.
     missing = {found.payment.pk for found in fresh} - _linked(fresh)
     if missing:
@@ -189,39 +188,41 @@ def _linked(evidence: Sequence[_Evidence]) -> set[int]:
     return {pk for pk in rows.values_list("payment_intent_id", flat=True) if pk is not None}
 
 
-def _transactions_by_source(credential: StripeCredential, evidence: Sequence[_Evidence]) -> dict[str, Transaction]:
+def _booked_by_source(credential: StripeCredential, evidence: Sequence[_Evidence]) -> dict[str, tuple[int, str]]:
+    """Return primary key and status of the transactions of these payments, whoever inserted them."""
     sources = [found.payment.stripe_id for found in evidence]
     rows = Transaction.objects.filter(
         credential=credential, kind=Transaction.Kind.PAYMENT, source_stripe_id__in=sources
     )
-    return {row.source_stripe_id: row for row in rows}
+    return {source: (pk, status) for source, pk, status in rows.values_list("source_stripe_id", "pk", "status")}
 
 
-def _transaction(credential: StripeCredential, found: _Evidence) -> Transaction:
+def _transaction(credential: StripeCredential, found: _Evidence, now: datetime) -> dict[str, Any]:
     payment = found.payment
-    return Transaction(
-        credential=credential,
-        kind=Transaction.Kind.PAYMENT,
-        source_stripe_id=payment.stripe_id,
-        livemode=payment.livemode,
-        presentment_currency=payment.currency,
-        presentment_amount_minor=payment.amount_received_minor,
-        description=payment.description,
+    return {
+        "credential_id": credential.pk,
+        "kind": str(Transaction.Kind.PAYMENT),
+        "source_stripe_id": payment.stripe_id,
+        "livemode": payment.livemode,
+        "presentment_currency": payment.currency,
+        "presentment_amount_minor": payment.amount_received_minor,
+        "description": payment.description,
+        "created_at": now,
         **_as_values(found.exact or found.estimate),
-    )
+    }
 
 
-def _link(booked: Transaction, found: _Evidence, now: datetime) -> StripeTransaction:
-    settled = found.exact is not None and not booked.is_estimated
-    return StripeTransaction(
-        transaction=booked,
-        payment_intent=found.payment,
-        balance_transaction_id=found.balance_id if settled else None,
-        charge_stripe_id=found.payment.latest_charge_stripe_id,
-        estimated_fee_minor=found.fee.fee_minor,
-        is_rough=found.fee.is_rough,
-        settled_at=now if settled else None,
-    )
+def _link(transaction_id: int, status: str, found: _Evidence, now: datetime) -> dict[str, Any]:
+    settled = found.exact is not None and status != ESTIMATED
+    return {
+        "transaction_id": transaction_id,
+        "payment_intent_id": found.payment.pk,
+        "balance_transaction_id": found.balance_id if settled else None,
+        "charge_stripe_id": found.payment.latest_charge_stripe_id,
+        "estimated_fee_minor": found.fee.fee_minor,
+        "is_rough": found.fee.is_rough,
+        "settled_at": now if settled else None,
+    }
 
 
 def _settle(evidence: Sequence[_Evidence], now: datetime) -> Booked:
