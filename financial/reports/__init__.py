@@ -16,7 +16,7 @@ from financial.reports.account import (
     resource_counts,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
-from financial.reports.health import Health, Inbox, health, inbox, sync_runs
+from financial.reports.health import Health, Inbox, Proof, health, inbox, latest_proof, sync_runs
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Health",
     "Inbox",
     "Period",
+    "Proof",
     "Recent",
     "ReportRow",
     "ResourceCount",
@@ -41,6 +42,7 @@ __all__ = [
     "delta",
     "health",
     "inbox",
+    "latest_proof",
     "period_of",
     "recent",
     "resource_counts",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from financial.models import StripeCredential, StripeWebhookEvent, SyncRun
 
@@ -14,7 +14,7 @@ FAILED_EVENT_STATES = (
     StripeWebhookEvent.State.QUARANTINED,
     StripeWebhookEvent.State.MISROUTED,
 )
-RUNS_SHOWN = 10
+RUNS_SHOWN = 20
 EVENTS_SHOWN = 8
 
 
@@ -50,6 +50,15 @@ class Inbox:
         return sum(count for _, count in self.counts)
 
 
+@dataclass(frozen=True)
+class Proof:
+    """The latest sync that listed every collection to its end and found nothing missing."""
+
+    at: dt.datetime
+    delivered: int
+    stored: int
+
+
 def health(credential: StripeCredential) -> Health:
     """Return when data last arrived and what waits in the webhook inbox; four queries."""
     runs = SyncRun.objects.filter(credential=credential).order_by("-id")
@@ -72,6 +81,21 @@ def sync_runs(credential: StripeCredential) -> tuple[SyncRun, ...]:
     """Return the latest runs, newest first, with their steps; two queries."""
     runs = SyncRun.objects.filter(credential=credential).order_by("-id").prefetch_related("steps")
     return tuple(runs[:RUNS_SHOWN])
+
+
+def latest_proof(credential: StripeCredential) -> Proof | None:
+    """Return when the whole mirror was last found complete, and with how many rows; None if never. One query."""
+    complete = SyncRun.objects.filter(
+        credential=credential,
+        state=SyncRun.State.DONE,
+        kind__in=(SyncRun.Kind.FULL, SyncRun.Kind.VERIFY),
+        resources=[],
+    ).order_by("-id")
+    sums = complete.annotate(Sum("steps__delivered"), Sum("steps__stored"))
+    found = sums.values_list("finished_at", "steps__delivered__sum", "steps__stored__sum").first()
+    if found is None or found[0] is None or found[1] is None:
+        return None
+    return Proof(found[0], delivered=found[1], stored=found[2])
 
 
 def inbox(credential: StripeCredential) -> Inbox:

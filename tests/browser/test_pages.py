@@ -99,7 +99,7 @@ def test_pages_work_without_javascript(studio: Studio, open_tab: Any) -> None:
     assert tab.locator("tbody tr").first.inner_text() != first
 
     tab.goto(f"{base}/sync/")
-    tab.get_by_role("button", name="Start sync").click()
+    tab.get_by_role("button", name="Sync now").click()
     assert "sync" in tab.url
     assert tab.locator("main").inner_text()
 

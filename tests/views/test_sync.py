@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from financial.models import AuditEvent, StripeWebhookEvent, SyncRun
 from tests.views import factory
@@ -31,17 +34,27 @@ def test_without_a_credential_the_page_says_what_to_do(page):
 def test_an_account_never_synced_says_so_and_offers_the_button(page, shop):
     text = page.get(SYNC).text
 
-    assert "Never synced" in text and "Start sync" in text
+    assert "Never synced" in text and "Sync now" in text
+    assert "Compare only" not in text  # there is nothing to compare yet
 
 
-def test_steps_show_read_written_unchanged_and_their_error(page, shop):
+def row_of(text, name):
+    """The cells of a collection's row, as they are labelled."""
+    row = next(part for part in text.split("<tr>") if f'<th scope="row">{name}</th>' in part)
+    cells = [cell.split('data-label="')[1] for cell in row.split("<td")[1:]]
+    return {cell.split('"')[0]: cell for cell in cells}
+
+
+def test_steps_show_read_written_and_their_error(page, shop):
     run = factory.run(shop, state=SyncRun.State.FAILED, error="Stripe API error: down")
     factory.step(run, "balance_transaction", read=1200, written=200, state="done")
     factory.step(run, "payment_intent", error="cut off after 3 pages")
 
     text = page.get(SYNC).text
 
-    assert "Balance transactions" in text and "1,200" in text and "1,000" in text
+    assert "Balance transactions" in text
+    assert ">1,200<" in row_of(text, "Balance transactions")["Read"]
+    assert ">200<" in row_of(text, "Balance transactions")["Written"]
     assert "cut off after 3 pages" in text and "Stripe API error: down" in text
 
 
@@ -51,7 +64,158 @@ def test_starting_asks_for_a_run_in_ones_name_and_is_recorded(page, shop):
     run = SyncRun.objects.get()
     assert (answer.status_code, answer.url) == (302, SYNC)
     assert (run.credential, run.requested_by, run.state) == (shop, "ada", "waiting")
-    assert AuditEvent.objects.get().action == "sync.requested"
+    assert run.kind == SyncRun.Kind.AUTOMATIC
+    event = AuditEvent.objects.get()
+    assert (event.action, event.object_id, event.details) == ("sync.requested", str(run.pk), {"kind": "automatic"})
+
+
+@pytest.mark.parametrize("kind", ["automatic", "full", "verify"])
+def test_each_button_asks_for_its_kind_of_run(page, shop, kind):
+    factory.run(shop)
+    assert f'name="kind" value="{kind}"' in page.get(SYNC).text
+
+    page.post(SYNC, {"kind": kind})
+
+    assert SyncRun.objects.latest("pk").kind == kind
+    assert AuditEvent.objects.get().details == {"kind": kind}
+
+
+@pytest.mark.parametrize("kind", ["incremental", "moon"])
+def test_a_kind_nobody_may_ask_for_is_refused_in_words(page, shop, kind):
+    answer = page.post(SYNC, {"kind": kind}, follow=True)
+
+    assert "Unknown kind of sync" in answer.text
+    assert not SyncRun.objects.exists()
+
+
+def test_whoever_may_only_look_sees_no_buttons(client, shop):
+    factory.run(shop)
+    client.force_login(factory.staff("view_syncrun"))
+
+    assert 'name="kind"' not in client.get(SYNC).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("full", "Everything"), ("incremental", "What changed"), ("verify", "Comparison only")]
+)
+def test_the_kind_of_a_run_is_said_in_words(page, shop, kind, words):
+    factory.run(shop, kind=kind)
+    factory.run(shop, kind=kind)
+
+    text = page.get(SYNC).text
+
+    assert f"<strong>{words}</strong>" in text
+    assert f'<td data-label="Kind">{words}</td>' in text
+
+
+def test_a_proved_collection_shows_what_proves_it(page, shop):
+    run = factory.run(shop, kind=SyncRun.Kind.FULL)
+    proof = {"slices": 4, "pages": 13, "delivered": 1200, "stored": 1200, "verified_at": factory.NOW}
+    factory.step(run, "customer", gone=2, unlisted=3, **proof)
+
+    cells = row_of(page.get(SYNC).text, "Customers")
+
+    assert ">4<" in cells["Slices"] and ">13<" in cells["Pages"]
+    assert "1,200 of 1,200" in cells["Stored"] and "verified" in cells["Stored"]
+    assert ">2<" in cells["Gone"] and "poor" not in cells["Gone"]  # marked deleted: repaired
+    assert ">3<" in cells["Unlisted"] and "although no listing shows it" in cells["Unlisted"]
+    assert "<time" in cells["Verified"]
+
+
+def test_what_is_missing_or_differs_is_red_and_not_verified(page, shop):
+    run = factory.run(shop, kind=SyncRun.Kind.VERIFY, state=SyncRun.State.FAILED, error="customer: 1 missing here")
+    factory.step(run, "customer", delivered=10, stored=9, missing=1, different=2, gone=3)
+    factory.step(run, "product", delivered=5, stored=5, verified_at=factory.NOW, state="done")
+
+    text = page.get(SYNC).text
+
+    customers, products = row_of(text, "Customers"), row_of(text, "Products")
+    assert all(" poor" in text.split(f'data-label="{label}"')[0][-20:] for label in ("Gone", "Missing", "Different"))
+    assert "9 of 10" in customers["Stored"] and "verified" not in customers["Stored"]
+    assert "Nothing was changed" in text
+    assert text.count(" poor") == 3 and "verified" in products["Stored"]
+
+
+def test_a_collection_that_was_not_listed_claims_no_proof(page, shop):
+    factory.step(factory.run(shop, kind=SyncRun.Kind.INCREMENTAL), "product", read=2, written=1)
+
+    cells = row_of(page.get(SYNC).text, "Products")
+
+    assert "—" in cells["Stored"] and "—" in cells["Verified"] and "of" not in cells["Stored"].split(">")[1]
+
+
+def test_the_latest_complete_proof_outlives_runs_that_prove_less(page, shop):
+    full = factory.run(shop, kind=SyncRun.Kind.FULL)
+    factory.step(full, "product", delivered=700, stored=700, verified_at=factory.NOW)
+    factory.step(full, "price", delivered=534, stored=534, verified_at=factory.NOW)
+    factory.step(factory.run(shop, kind=SyncRun.Kind.FULL, resources=["product"]), "product", delivered=1, stored=1)
+    factory.step(factory.run(shop, kind=SyncRun.Kind.VERIFY, state=SyncRun.State.FAILED), "product", delivered=9)
+    factory.step(factory.run(shop, kind=SyncRun.Kind.INCREMENTAL), "product")
+
+    assert "1,234 of 1,234</strong>" in page.get(SYNC).text
+
+
+def test_a_run_under_way_shows_its_rate_and_how_far_it_is(page, shop):
+    started = timezone.now() - dt.timedelta(seconds=100)
+    run = factory.run(shop, state=SyncRun.State.RUNNING, started_at=started, seen_at=timezone.now())
+    factory.step(run, "product", read=20_000, state="done", slices=1)
+    factory.step(run, "customer", read=100_000, spans=[[0, 1], [2, 3]], slices=5)
+
+    text = page.get(reverse("financial:sync-progress", args=[run.pk]), headers=HTMX).text
+
+    assert "1 of 2 collections done, 1 being read" in text
+    rate = int(text.split(" rows/s")[0].rpartition(">")[2].replace(",", ""))
+    assert 1100 < rate <= 1200
+    assert "2 left" in row_of(text, "Customers")["Slices"]
+    assert text.count(" disabled") == 3
+
+
+def test_a_resumed_run_claims_no_rate(page, shop):
+    run = factory.run(shop, kind=SyncRun.Kind.FULL)
+    factory.step(run, "product", started_at=factory.NOW - dt.timedelta(hours=1))
+
+    text = page.get(SYNC).text
+
+    assert "went on where an earlier run ended" in text and "rows/s" not in text
+
+
+def test_a_run_without_a_sign_of_life_does_not_stand_in_the_way(page, shop):
+    factory.run(shop, state=SyncRun.State.RUNNING, seen_at=timezone.now() - dt.timedelta(minutes=5))
+
+    text = page.get(SYNC).text
+    page.post(SYNC)
+
+    assert "No sign of life" in text and " disabled" not in text.split('id="sync-run"')[1].split("</form>")[0]
+    assert list(SyncRun.objects.order_by("pk").values_list("state", flat=True)) == ["failed", "waiting"]
+
+
+def test_earlier_runs_show_who_when_how_much_and_the_result(page, shop):
+    full = factory.run(shop, kind=SyncRun.Kind.FULL, requested_by="the schedule", booked=7)
+    factory.step(full, "product", read=3000, written=2500, delivered=3000, stored=3000, verified_at=factory.NOW)
+    factory.run(shop, state=SyncRun.State.FAILED, error="Stripe is down")
+    factory.run(shop)
+
+    history = page.get(SYNC).text.split('id="history-title"')[1].split("</section>")[0]
+
+    assert "the schedule" in history and "2,500" in history and "12.0 s" in history
+    assert "3,000 of 3,000 listed stored, 7 booked" in history and "Stripe is down" in history
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(15, "runs by itself every 15 minutes."), (1, "runs by itself every minute."), (0, "do not run by themselves")],
+)
+def test_the_page_says_when_syncs_run_by_themselves(page, shop, settings, minutes, words):
+    settings.FINANCIAL_SYNC_EVERY_MINUTES = minutes
+    factory.run(shop)
+
+    assert words in page.get(SYNC).text
+
+
+def test_the_first_sync_is_said_to_be_a_persons_to_ask_for(page, shop, settings):
+    settings.FINANCIAL_SYNC_EVERY_MINUTES = 15
+
+    assert "After the first, a sync runs by itself" in page.get(SYNC).text
 
 
 def test_starting_only_some_resources_is_possible(page, shop):
@@ -89,7 +253,8 @@ def test_sample_data_has_nothing_to_pull(page):
     answer = page.post(SYNC, follow=True)
 
     assert "no Stripe account behind it" in answer.text
-    assert "Start sync" not in answer.text.split('id="sync-run"')[1].split("</section>")[0]
+    assert "Sample data is not synced." in answer.text
+    assert "Sync now" not in answer.text.split('id="sync-run"')[1].split("</section>")[0]
 
 
 def test_a_run_under_way_is_polled_and_an_ended_one_is_not(page, shop):
@@ -156,7 +321,7 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(page, shop, django_as
     for _ in range(9):
         run = factory.run(shop)
         for name in ("products", "prices", "customers"):
-            factory.step(run, name)
+            factory.step(run, name, verified_at=factory.NOW)
         factory.event(shop)
 
     with django_assert_max_num_queries(20):
