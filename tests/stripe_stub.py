@@ -165,6 +165,8 @@ def _send(handler: BaseHTTPRequestHandler, code: int, body: bytes, headers: dict
 def _handler(stub: StripeStub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body leave together; else each answer waits for the client's delayed acknowledgement
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
