@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from financial.errors import TranslationError
 from financial.mirror import store
@@ -150,6 +150,10 @@ def test_missing_parents_are_named(credential: StripeCredential) -> None:
     assert [(resource.name, stripe_id) for resource, stripe_id in missing] == [("payment_intent", "pi_1")]
 
 
+@pytest.mark.skipif(
+    connection.vendor not in {"sqlite", "postgresql"},
+    reason="elsewhere a row is a statement: no upsert has a condition",
+)
 def test_query_count_does_not_grow_with_the_page(credential: StripeCredential, connection_queries: Any) -> None:
     store.draw()
 
