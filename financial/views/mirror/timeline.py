@@ -127,11 +127,13 @@ def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
     if booking is None:
         return
     entry = booking.transaction
-    about = "with an estimated fee" if entry.is_estimated or booking.settled_at else "with Stripe’s exact fee"
-    yield from _made(entry.created_at, f"Booked {about}", "ok", "check")
+    exact = f"Stripe’s exact fee of {_money(entry.fee_minor, entry.currency)}"
+    if booking.settled_at == entry.created_at:  # the exact fee was known at once
+        yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check")
+        return
+    yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check")
     if booking.settled_at:
-        exact = f"Stripe’s exact fee of {_money(entry.fee_minor, entry.currency)} replaced the estimate"
-        yield from _made(booking.settled_at, exact, "ok", "check")
+        yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check")
 
 
 def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
