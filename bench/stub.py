@@ -1,6 +1,7 @@
-"""A Stripe that only lists, as fast as loopback allows: every object is rendered before the first request comes.
+"""A Stripe that only lists, as fast as loopback allows: small collections are rendered before the first request comes.
 
-Runs in a process of its own, so that its time is not counted as the client's.
+Answers as late as it is told and refuses what is over a limit, as Stripe does. Runs in a process of its own, so that its
+time is not counted as the client's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PAGE = 100
 FIRST = 1_735_689_600  # 2025-01-01
+RENDERED_MAX = 50_000  # objects of a collection; of greater ones each is rendered when it is asked for
 Payload = dict[str, Any]
 
 NAMES = ("Ada", "Grace", "Linus", "Edsger", "Barbara", "Donald", "Radia", "Tim", "Frances", "Ken")
@@ -49,7 +51,7 @@ def customer(number: int, chance: random.Random) -> Payload:
     }  # fmt: skip
 
 
-def payment_intent(number: int, chance: random.Random, customers: int) -> Payload:
+def payment_intent(number: int, chance: random.Random) -> Payload:
     """About 1.3 kB, succeeded; a third asked for a receipt."""
     amount = chance.randrange(500, 20_000)
     return {
@@ -58,7 +60,7 @@ def payment_intent(number: int, chance: random.Random, customers: int) -> Payloa
         "automatic_payment_methods": {"allow_redirects": "never", "enabled": True}, "canceled_at": None,
         "cancellation_reason": None, "capture_method": "automatic_async",
         "client_secret": f"pi_{number:024d}_secret_{chance.getrandbits(100):025x}", "confirmation_method": "automatic",
-        "created": FIRST + number * 61, "currency": "usd", "customer": f"cus_{number % customers:014d}",
+        "created": FIRST + number * 61, "currency": "usd", "customer": f"cus_{number:014d}",
         "customer_account": None, "description": f"Order {number}", "excluded_payment_method_types": None,
         "last_payment_error": None, "latest_charge": f"ch_{number:024d}", "livemode": False,
         "managed_payments": {"enabled": False}, "metadata": {"order": str(number), "channel": "website"},
@@ -73,14 +75,65 @@ def payment_intent(number: int, chance: random.Random, customers: int) -> Payloa
     }  # fmt: skip
 
 
-class Listing:
-    """One collection, every object rendered beforehand; pages, filters and cursors as Stripe has them."""
+def product(number: int, chance: random.Random) -> Payload:
+    return {
+        "id": f"prod_{number:014d}", "object": "product", "created": FIRST + number * 62, "livemode": False,
+        "name": f"Novel {number}", "description": None, "active": True, "default_price": None, "metadata": {},
+    }  # fmt: skip
 
-    def __init__(self, path: str, items: list[Payload]) -> None:
+
+def charge(number: int, chance: random.Random) -> Payload:
+    amount = chance.randrange(500, 20_000)
+    return {
+        "id": f"ch_{number:024d}", "object": "charge", "created": FIRST + number * 61, "livemode": False, "amount": amount,
+        "amount_captured": amount, "amount_refunded": 0, "currency": "usd", "status": "succeeded", "paid": True,
+        "captured": True, "payment_intent": f"pi_{number:024d}", "customer": None, "balance_transaction": None,
+        "payment_method_details": {"type": "card", "card": {"brand": "visa", "last4": "4242", "country": "US"}},
+    }  # fmt: skip
+
+
+def subscription(number: int, chance: random.Random) -> Payload:
+    created = FIRST + number * 63
+    item = {
+        "id": f"si_{number}", "price": {"id": "price_1"}, "quantity": 1, "current_period_start": created,
+        "current_period_end": created + 2_592_000,
+    }  # fmt: skip
+    return {
+        "id": f"sub_{number:014d}", "object": "subscription", "created": created, "livemode": False, "status": "active",
+        "currency": "usd", "customer": f"cus_{number:014d}", "items": {"object": "list", "data": [item]},
+    }  # fmt: skip
+
+
+def invoice(number: int, chance: random.Random) -> Payload:
+    total = chance.randrange(500, 20_000)
+    return {
+        "id": f"in_{number:024d}", "object": "invoice", "created": FIRST + number * 64, "livemode": False, "total": total,
+        "amount_due": total, "amount_paid": total, "currency": "usd", "status": "paid", "number": f"A-{number:06d}",
+        "customer": f"cus_{number:014d}", "billing_reason": "subscription_cycle", "attempt_count": 1,
+    }  # fmt: skip
+
+
+KINDS: Mapping[str, tuple[str, Callable[[int, random.Random], Payload]]] = {
+    "customer": ("/v1/customers", customer),
+    "payment_intent": ("/v1/payment_intents", payment_intent),
+    "product": ("/v1/products", product),
+    "charge": ("/v1/charges", charge),
+    "subscription": ("/v1/subscriptions", subscription),
+    "invoice": ("/v1/invoices", invoice),
+}
+
+
+class Listing:
+    """One collection; pages, filters and cursors as Stripe has them. Object n stands at place n, oldest first."""
+
+    def __init__(self, path: str, count: int, make: Callable[[int, random.Random], Payload]) -> None:
+        chance = random.Random(7)
         self.path = path
-        self.created = [item["created"] for item in items]  # oldest first
-        self.places = {item["id"]: place for place, item in enumerate(items)}
-        self.rendered = [json.dumps(item).encode() for item in items]
+        self._render: Callable[[int], bytes] = lambda number: json.dumps(make(number, random.Random(number))).encode()
+        if count <= RENDERED_MAX:
+            self._render = [json.dumps(make(number, chance)).encode() for number in range(count)].__getitem__
+        step = make(1, chance)["created"] - FIRST
+        self.created = range(FIRST, FIRST + count * step, step)
 
     def page(self, query: dict[str, list[str]]) -> bytes:
         limit = int(query.get("limit", ["10"])[0])
@@ -89,20 +142,15 @@ class Listing:
             bisect_right(self.created, int(query["created[lte]"][0])) if "created[lte]" in query else len(self.created)
         )
         if "starting_after" in query:
-            high = min(high, self.places[query["starting_after"][0]])
+            high = min(high, int(query["starting_after"][0].rpartition("_")[2]))
         start = max(low, high - limit)
         more = b"true" if start > low else b"false"
-        shown = b", ".join(reversed(self.rendered[start:high]))
+        shown = b", ".join(self._render(number) for number in range(high - 1, start - 1, -1))
         return b'{"object": "list", "url": "%s", "has_more": %s, "data": [%s]}' % (self.path.encode(), more, shown)
 
 
-def listings(customers: int, payments: int) -> dict[str, Listing]:
-    chance = random.Random(7)
-    found = {
-        "/v1/customers": [customer(number, chance) for number in range(customers)],
-        "/v1/payment_intents": [payment_intent(number, chance, max(customers, 1)) for number in range(payments)],
-    }
-    return {path: Listing(path, items) for path, items in found.items()}
+def listings(counts: Mapping[str, int]) -> dict[str, Listing]:
+    return {KINDS[kind][0]: Listing(KINDS[kind][0], count, KINDS[kind][1]) for kind, count in counts.items()}
 
 
 class Limit:
@@ -171,8 +219,8 @@ def _answer(body: bytes, status: str = "200 OK", reason: str = "") -> bytes:
     return head.encode() + body
 
 
-def _serve(objects: tuple[int, int], latency: float, endpoint: float, account: float, tell: Connection) -> None:
-    stub = _Stub(listings(*objects), latency, endpoint, account)
+def _serve(counts: Mapping[str, int], latency: float, endpoint: float, account: float, tell: Connection) -> None:
+    stub = _Stub(listings(counts), latency, endpoint, account)
 
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(lambda: _Server(stub), "127.0.0.1", 0)
@@ -184,13 +232,15 @@ def _serve(objects: tuple[int, int], latency: float, endpoint: float, account: f
 
 @contextmanager
 def serving(
-    customers: int, payments: int, *, latency: float = 0, per_endpoint: float = 0, per_account: float = 0
+    counts: Mapping[str, int], *, latency: float = 0, per_endpoint: float = 0, per_account: float = 0
 ) -> Iterator[str]:
-    """Serve in another process and yield the base address; seconds of latency, requests a second (0: no limit)."""
+    """Serve so many objects of each kind from another process and yield the base address.
+
+    Seconds of latency, requests a second (0: no limit). `GET /calls` says how many came and how many were refused.
+    """
     context = multiprocessing.get_context("spawn")
     hear, tell = context.Pipe(duplex=False)
-    arguments = ((customers, payments), latency, per_endpoint, per_account, tell)
-    process = context.Process(target=_serve, args=arguments, daemon=True)
+    process = context.Process(target=_serve, args=(counts, latency, per_endpoint, per_account, tell), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{hear.recv()}"

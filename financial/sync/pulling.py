@@ -250,7 +250,7 @@ class _Pull:
             step.read += len(payloads)
             step.pages += len(part.waiting)
             step.slices = part.collection.board.slices
-            step.spans = spans.dump(part.collection.board)
+            step.spans = part.waiting[-1].left
             step.save(update_fields=("read", "written", "pages", "slices", "spans", "missing", "different"))
             seen = store.draw()
         part.tally.add(str(payload["id"]) for payload in payloads)
@@ -323,15 +323,19 @@ class _Pull:
     # Verifying: nothing is written
 
     def _hold_against(self, part: _Part, payloads: Sequence[dict[str, Any]]) -> None:
-        """Compare a page with our rows; what differs is asked for again, for it may have changed meanwhile."""
+        """Compare a page with our rows; what differs is asked for again, for it may have changed meanwhile.
+
+        What was made since the last sync began may be missing still: not everything is told by an event.
+        """
         resource, version = part.collection.resource, self.gateway.api_version
+        until = runs.covered_until(self.credential)
         for stripe_id in store.differing(self.credential, resource, payloads, api_version=version):
             payload = self._fetch(resource, stripe_id)
             if payload is None or not store.differing(self.credential, resource, [payload], api_version=version):
                 continue
             if resource.model.objects.filter(credential=self.credential, stripe_id=stripe_id).exists():
                 part.step.different += 1
-            else:
+            elif until is None or int(payload.get("created") or 0) < until.timestamp():
                 part.step.missing += 1
 
     def _judge(self, part: _Part, finding: proof.Finding) -> None:

@@ -1,19 +1,21 @@
 """Threads that fetch pages of several collections at once, for one thread that writes them.
 
-Each page is asked for before the one before it is written, so network and database work side by side. No more pages are
-in memory than are in flight. Knows spans and a gateway; no database.
+A reader that has its answer asks for the next page at once, whatever the writer is doing, so network and database work
+side by side. So many pages wait to be written and no more. Knows spans and a gateway; no database.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from financial.errors import FinancialError, PermissionRefused, RequestRefused
-from financial.sync.spans import BEGINNING, Board, Span
+from financial.sync.spans import BEGINNING, Board, Span, dump
 
 if TYPE_CHECKING:
     from financial.gateway import Page, StripeGateway
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 RESTARTS_MAX = 3
 THREADS_PER_COLLECTION = 8
 HEARTBEAT_SECONDS = 5.0
-BACKLOG = 3  # answers that wait to be written
+BACKLOG = 16  # pages that wait to be written
+SECONDS_TO_WRITE_A_PAGE = 0.01
+THREADS_AT_LEAST = 3
 
 
 class ReadingEnded(FinancialError):
@@ -35,23 +39,31 @@ class Collection:
 
     resource: Resource
     board: Board
-    in_flight: int = 0
+    asked: int = 0  # not answered yet
+    untaken: int = 0  # asked or answered, but not handed out yet
     restarts: int = 0
+    is_open: bool = True
     error: Exception | None = None
 
     @property
     def is_finished(self) -> bool:
-        return self.error is not None or not (self.board.spans or self.in_flight)
+        return self.error is not None or not (self.board.spans or self.untaken)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A page that came, and the counter value drawn before it was asked for."""
+    """A page that came, the counter value drawn before it was asked for, and what is left once it is written.
+
+    `left` is a checkpoint: pages that were answered later are still in it.
+    """
 
     collection: Collection
     items: list[dict[str, Any]]
     seen: int
-    span: Span
+    left: list[list[object]]
+
+
+_Answer = Delivery | tuple[Collection, Exception | None]
 
 
 @dataclass(slots=True)
@@ -62,9 +74,11 @@ class Reader:
     collections: Sequence[Collection]
     seen: int
     threads: int
-    _answers: SimpleQueue[tuple[Collection, Span, int, Page | Exception]] = field(default_factory=SimpleQueue)
-    _in_flight: int = 0
-    _is_waiting: bool = True
+    _answers: SimpleQueue[_Answer] = field(default_factory=SimpleQueue)
+    _lock: Lock = field(default_factory=Lock)  # guards boards, counts and the order of answers
+    _asked: int = 0
+    _is_ending: bool = False
+    _seconds: float = float("inf")  # an answer takes at best, of late
 
     def __iter__(self) -> Iterator[Delivery | None]:
         """Yield pages as they come, and None where nothing came for a while.
@@ -74,71 +88,92 @@ class Reader:
         """
         with ThreadPoolExecutor(self.threads, thread_name_prefix="financial-read") as pool:
             try:
-                self._fill(pool)
-                while self._in_flight:
-                    delivery = self._next()
-                    self._fill(pool)
-                    yield delivery
+                while self._goes_on(pool):
+                    yield self._next()
             finally:
+                with self._lock:
+                    self._is_ending = True
                 pool.shutdown(wait=False, cancel_futures=True)
 
+    def _goes_on(self, pool: ThreadPoolExecutor) -> bool:
+        with self._lock:
+            self._fill(pool)
+            return bool(self._asked) or not self._answers.empty()
+
     def _fill(self, pool: ThreadPoolExecutor) -> None:
-        """Hand out spans in turn, one to each collection, until every thread has one or nothing is worth it."""
-        if self._answers.qsize() >= BACKLOG:  # Stripe is faster than we write: more threads would only be in the way
-            return
-        hungry = [collection for collection in self.collections if collection.error is None]
-        while hungry and self._in_flight < self._room():
-            fed = []
-            for collection in hungry:
-                if self._in_flight >= self._room() or collection.in_flight >= THREADS_PER_COLLECTION:
-                    continue
-                span = collection.board.take()
-                if span is not None:
-                    self._ask(pool, collection, span)
-                    fed.append(collection)
-            hungry = fed
+        """Hand out spans, always to the collection with the fewest readers, until no more are worth it. Holds the lock."""
+        hungry = [collection for collection in self.collections if collection.is_open]
+        while hungry and self._asked < self._room() and self._answers.qsize() < BACKLOG and not self._is_ending:
+            collection = min(hungry, key=lambda one: one.asked)
+            span = collection.board.take() if collection.asked < THREADS_PER_COLLECTION else None
+            if span is None:
+                hungry.remove(collection)
+                continue
+            self._asked += 1
+            collection.asked += 1
+            collection.untaken += 1
+            pool.submit(self._fetch, pool, collection, span, _query(collection.resource, span), span.after, self.seen)
 
     def _room(self) -> int:
-        """As many as there are threads, once it has shown that answers take their time."""
-        return self.threads if self._is_waiting else min(self.threads, BACKLOG)
+        """As many readers as can be kept busy: the faster the answers, the fewer, for more would hinder the writer."""
+        return min(self.threads, THREADS_AT_LEAST + int(min(self._seconds, 60) / SECONDS_TO_WRITE_A_PAGE))
 
-    def _ask(self, pool: ThreadPoolExecutor, collection: Collection, span: Span) -> None:
-        self._in_flight += 1
-        collection.in_flight += 1
-        pool.submit(self._fetch, collection, span, _query(collection.resource, span), span.after, self.seen)
+    # In the reader's thread
 
-    def _fetch(self, collection: Collection, span: Span, query: dict[str, Any], after: str, seen: int) -> None:
+    def _fetch(
+        self,
+        pool: ThreadPoolExecutor,
+        collection: Collection,
+        span: Span,
+        query: dict[str, Any],
+        after: str,
+        seen: int,
+    ) -> None:
+        began = time.monotonic()
         try:
             answer: Page | Exception = self.gateway.list_page(collection.resource.path, query, after=after)
         except Exception as error:  # handed to the thread that decides
             answer = error
-        self._answers.put((collection, span, seen, answer))
+        with self._lock:
+            self._seconds = min(time.monotonic() - began, self._seconds * 1.05)
+            self._asked -= 1
+            collection.asked -= 1
+            self._answers.put(self._taken_in(collection, span, seen, answer))
+            self._fill(pool)
+
+    def _taken_in(self, collection: Collection, span: Span, seen: int, answer: Page | Exception) -> _Answer:
+        """Note the answer on the board, so that the next page can be asked for before this one is written."""
+        span.is_taken = False
+        if not isinstance(answer, Exception):
+            created = [int(item.get("created") or 0) for item in answer.items]
+            collection.board.advance(span, created, answer.next_after)
+            return Delivery(collection, answer.items, seen, dump(collection.board))
+        lost_cursor = isinstance(answer, RequestRefused) and answer.param == "starting_after"
+        if lost_cursor and collection.restarts < RESTARTS_MAX:
+            collection.restarts += 1
+            collection.board.restart(span)
+            return collection, None
+        collection.is_open = False
+        self._is_ending = self._is_ending or not isinstance(answer, PermissionRefused)
+        return collection, answer
+
+    # In the writer's thread
 
     def _next(self) -> Delivery | None:
         try:
-            self._is_waiting = self._answers.empty()
-            collection, span, seen, answer = self._answers.get(timeout=HEARTBEAT_SECONDS)
+            answer = self._answers.get(timeout=HEARTBEAT_SECONDS)
         except Empty:
             return None
-        self._in_flight -= 1
-        collection.in_flight -= 1
-        span.is_taken = False
-        if isinstance(answer, Exception):
-            self._trouble(collection, span, answer)
-            return None
-        created = [int(item.get("created") or 0) for item in answer.items]
-        collection.board.advance(span, created, answer.next_after)
-        return Delivery(collection, answer.items, seen, span)
-
-    def _trouble(self, collection: Collection, span: Span, error: Exception) -> None:
+        collection, error = (answer.collection, None) if isinstance(answer, Delivery) else answer
+        with self._lock:
+            collection.untaken -= 1
+        if isinstance(answer, Delivery):
+            return answer
         if isinstance(error, PermissionRefused):
             collection.error = error
-            return
-        lost_cursor = isinstance(error, RequestRefused) and error.param == "starting_after"
-        if not lost_cursor or collection.restarts >= RESTARTS_MAX:
+        elif error is not None:
             raise ReadingEnded(f"{collection.resource.name}: {error}") from error
-        collection.restarts += 1
-        collection.board.restart(span)
+        return None
 
 
 def _query(resource: Resource, span: Span) -> dict[str, Any]:
