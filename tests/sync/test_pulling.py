@@ -411,6 +411,17 @@ def test_verify_names_what_differs_and_writes_nothing(credential: StripeCredenti
     assert snapshot() == before
 
 
+def test_what_was_made_since_the_last_sync_may_be_missing_still(
+    credential: StripeCredential, stripe_stub: StripeStub
+) -> None:
+    account(stripe_stub)
+    run(credential)
+    now = int(timezone.now().timestamp())
+    stripe_stub.put(payloads.balance_transaction("txn_new", created=now + 1))
+
+    assert run(credential, kind=SyncRun.Kind.VERIFY).state == "done"
+
+
 def test_a_verification_does_not_move_what_the_next_run_starts_from(
     credential: StripeCredential, stripe_stub: StripeStub
 ) -> None:
