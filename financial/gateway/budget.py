@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-HEADROOM = 0.97  # turns are even, arrivals are not: at the limit itself some would always come too early
+HEADROOM = 0.975  # turns are even, arrivals are not: at the limit itself some would always come too early
 CUT = 0.9
 RAISE_PER_ANSWER = 0.02  # of the ceiling
 FLOOR_PER_SECOND = 1.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from financial.mirror.resources import Resource
 
 RESTARTS_MAX = 3
-THREADS_PER_COLLECTION = 12  # at 25 requests a second they may take half a second each
+THREADS_PER_COLLECTION = 8  # 25 requests a second of a third of a second each; more would only cut finer
 HEARTBEAT_SECONDS = 5.0
 BACKLOG = 16  # pages that wait to be written
 SECONDS_TO_WRITE_A_PAGE = 0.01

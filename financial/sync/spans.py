@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
-WORTH_SPLITTING_ROWS = 250
+WORTH_SPLITTING_ROWS = 400
 PAGE_ROWS = 100
 BEGINNING = 0  # 1970, before everything
 
