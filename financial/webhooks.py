@@ -23,7 +23,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from financial import notices
-from financial.errors import BodyTooLarge, CannotVerify, FinancialError, ResourceMissing
+from financial.errors import BodyTooLarge, CannotVerify, FinancialError
 from financial.gateway.signature import verify
 from financial.ledger import journal
 from financial.mirror import store
@@ -202,11 +202,8 @@ def _look(event: StripeWebhookEvent, resource: Resource, gateway: StripeGateway)
     """Return the object as it is now with what is embedded in it, parents first; nothing if it is gone."""
     if event.type in resource.gone:
         return []
-    try:
-        payload = gateway.fetch(resource.path, event.object_stripe_id, expand=resource.expand)
-    except ResourceMissing:
-        return []
-    if payload.get("deleted"):
+    payload = gateway.look(resource.path, event.object_stripe_id, expand=resource.expand)
+    if payload is None:
         return []
     payload, embedded = detach(payload, embeds(resource))
     return [payload, *reversed([item for item in embedded if item.get("object") in BY_NAME])]
@@ -223,11 +220,8 @@ def _parents(credential: StripeCredential, found: Sequence[Payload], gateway: St
             if stripe_id in held:
                 continue
             held.add(stripe_id)
-            try:
-                looked = gateway.fetch(parent.path, stripe_id, expand=own_expand(parent))
-            except ResourceMissing:
-                continue
-            if not looked.get("deleted"):
+            looked = gateway.look(parent.path, stripe_id, expand=own_expand(parent))
+            if looked is not None:
                 fetched[stripe_id] = looked
                 waiting.append(looked)
     order = list(BY_NAME)

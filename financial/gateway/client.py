@@ -21,7 +21,14 @@ import orjson
 import stamina
 import urllib3
 
-from financial.errors import CredentialRefused, GatewayError, OutcomeUnknown, StripeUnavailable, UnreadableAnswer
+from financial.errors import (
+    CredentialRefused,
+    GatewayError,
+    OutcomeUnknown,
+    ResourceMissing,
+    StripeUnavailable,
+    UnreadableAnswer,
+)
 from financial.gateway.budget import Budget
 from financial.gateway.failures import error_from
 
@@ -108,6 +115,14 @@ class StripeGateway:
         if not isinstance(payload, dict) or payload.get("id") != stripe_id:
             raise UnreadableAnswer(f"Asked for {stripe_id}, got something else.")
         return payload
+
+    def look(self, path: str, stripe_id: str, *, expand: tuple[str, ...] = ()) -> Payload | None:
+        """Return one object as it is now, None where it is gone: unknown to Stripe, or only its deletion stub is left."""
+        try:
+            payload = self.fetch(path, stripe_id, expand=expand)
+        except ResourceMissing:
+            return None
+        return None if payload.get("deleted") else payload
 
     def list_page(self, path: str, params: Mapping[str, Any], *, after: str = "", limit: int = PAGE_SIZE) -> Page:
         """Return one page of at most `limit` (1 to 100) payloads, those that follow the cursor `after`.

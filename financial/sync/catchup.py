@@ -8,7 +8,7 @@ Stripe: https://docs.stripe.com/api/events/list
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from financial import conf
-from financial.errors import ResourceMissing
 from financial.mirror import store
 from financial.mirror.resources import BY_EVENT, Resource, own_expand
 from financial.mirror.translate import reduce_to_id
@@ -57,16 +56,30 @@ def is_too_much(credential: StripeCredential, resource: Resource, ids: Changed) 
 
 
 def bring_up_to_date(
-    credential: StripeCredential, resource: Resource, ids: Changed, gateway: StripeGateway
+    credential: StripeCredential,
+    resource: Resource,
+    ids: Changed,
+    gateway: StripeGateway,
+    *,
+    tick: Callable[[], None] = lambda: None,
 ) -> tuple[int, int]:
-    """Fetch each object and write it by the mirror's rule; return how many rows were written and how many were gone."""
+    """Fetch each object and write it by the mirror's rule; return how many rows were written and how many were gone.
+
+    `tick` is called every so many requests, so that a long catch-up shows signs of life.
+    """
     written = gone = 0
     waiting = list(ids.items())
+
+    def look(named: tuple[str, bool]) -> dict[str, Any] | None:
+        stripe_id, is_gone = named
+        return None if is_gone else gateway.look(resource.path, stripe_id, expand=own_expand(resource))
+
     with ThreadPoolExecutor(min(8, conf.get("SYNC_READERS")), thread_name_prefix="financial-read") as pool:
         for start in range(0, len(waiting), FETCHES_PER_WRITE):
             some = waiting[start : start + FETCHES_PER_WRITE]
             seen = store.draw()
-            payloads = list(pool.map(lambda pair: None if pair[1] else _fetch(gateway, resource, pair[0]), some))
+            payloads = list(pool.map(look, some))
+            tick()
             with transaction.atomic():
                 there = [payload for payload in payloads if payload is not None]
                 written += store.save_many(credential, resource, there, seen=seen, api_version=gateway.api_version)
@@ -74,11 +87,3 @@ def bring_up_to_date(
                     if payload is None:
                         gone += store.mark_deleted(credential, resource, stripe_id, now=timezone.now())
     return written, gone
-
-
-def _fetch(gateway: StripeGateway, resource: Resource, stripe_id: str) -> dict[str, Any] | None:
-    try:
-        payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
-    except ResourceMissing:
-        return None
-    return None if payload.get("deleted") else payload

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from financial import conf
-from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused, ResourceMissing
+from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused
 from financial.ledger import journal
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME, RESOURCES, Resource, own_expand
@@ -103,6 +103,7 @@ class _Pull:
     tell: Listener
     errors: list[str] = field(default_factory=list)
     parts: dict[str, _Part] = field(default_factory=dict)
+    signed_at: float = field(default_factory=time.monotonic)
 
     @property
     def credential(self) -> StripeCredential:
@@ -119,7 +120,7 @@ class _Pull:
         if self.run.kind == Kind.VERIFY:
             return
         store.repair_links(self.credential)
-        booked = journal.book_all(self.credential, now=timezone.now())
+        booked = journal.book_all(self.credential, now=timezone.now(), tick=self._sign)
         self.run.booked, self.run.settled = booked.booked, booked.settled
         if not self.errors and not self.run.resources:
             self.run.covers_until = started
@@ -167,7 +168,7 @@ class _Pull:
 
     def _catch_up_since(self, moment: datetime) -> None:
         for name, changed in catchup.changed(self.gateway, since=moment - catchup.OVERLAP).items():
-            catchup.bring_up_to_date(self.credential, BY_NAME[name], changed, self.gateway)
+            catchup.bring_up_to_date(self.credential, BY_NAME[name], changed, self.gateway, tick=self._sign)
 
     def _wanted(self) -> list[Resource]:
         return [resource for resource in RESOURCES if not self.run.resources or resource.name in self.run.resources]
@@ -192,7 +193,9 @@ class _Pull:
     def _catch_up(self, step: SyncStep, resource: Resource, changed: dict[str, bool]) -> None:
         self._mark(step, state=State.RUNNING, started_at=timezone.now())
         step.read = len(changed)
-        step.written, step.gone = catchup.bring_up_to_date(self.credential, resource, changed, self.gateway)
+        step.written, step.gone = catchup.bring_up_to_date(
+            self.credential, resource, changed, self.gateway, tick=self._sign
+        )
         self._mark(
             step, state=State.DONE, finished_at=timezone.now(), read=step.read, written=step.written, gone=step.gone
         )
@@ -216,7 +219,6 @@ class _Pull:
             raise
 
     def _take_in(self, reader: Reader) -> None:
-        last_sign = time.monotonic()
         for delivery in reader:
             if delivery is not None:
                 part = self.parts.get(delivery.collection.resource.name)
@@ -225,9 +227,7 @@ class _Pull:
                 part.waiting.append(delivery)
                 if part.waiting_rows >= ROWS_PER_WRITE or part.collection.is_finished:
                     reader.seen = self._write(part)
-            if time.monotonic() - last_sign > SIGN_OF_LIFE_SECONDS:
-                last_sign = time.monotonic()
-                runs.touch(self.run)
+            self._sign()
             self._close_finished(reader)
         self._close_finished(reader)
 
@@ -235,10 +235,10 @@ class _Pull:
         """Store the waiting pages with the checkpoint of what is left, and return a counter value drawn since."""
         step = part.step
         payloads = [item for delivery in part.waiting for item in delivery.items]
+        if self.run.kind == Kind.VERIFY:
+            self._hold_against(part, payloads)
         with transaction.atomic():
-            if self.run.kind == Kind.VERIFY:
-                self._hold_against(part, payloads)
-            else:
+            if self.run.kind != Kind.VERIFY:
                 step.written += store.save_many(
                     self.credential,
                     part.collection.resource,
@@ -305,7 +305,7 @@ class _Pull:
         gone = 0
         for stripe_id in stripe_ids:
             seen = store.draw()
-            payload = self._fetch(resource, stripe_id)
+            payload = self._look(resource, stripe_id)
             with transaction.atomic():
                 if payload is None:
                     gone += store.mark_deleted(self.credential, resource, stripe_id, now=timezone.now())
@@ -313,12 +313,9 @@ class _Pull:
                     store.save(self.credential, resource, payload, seen=seen, api_version=self.gateway.api_version)
         return gone, len(stripe_ids) - gone
 
-    def _fetch(self, resource: Resource, stripe_id: str) -> dict[str, Any] | None:
-        try:
-            payload = self.gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
-        except ResourceMissing:
-            return None
-        return None if payload.get("deleted") else payload
+    def _look(self, resource: Resource, stripe_id: str) -> dict[str, Any] | None:
+        self._sign()
+        return self.gateway.look(resource.path, stripe_id, expand=own_expand(resource))
 
     # Verifying: nothing is written
 
@@ -330,7 +327,7 @@ class _Pull:
         resource, version = part.collection.resource, self.gateway.api_version
         until = runs.covered_until(self.credential)
         for stripe_id in store.differing(self.credential, resource, payloads, api_version=version):
-            payload = self._fetch(resource, stripe_id)
+            payload = self._look(resource, stripe_id)
             if payload is None or not store.differing(self.credential, resource, [payload], api_version=version):
                 continue
             if resource.model.objects.filter(credential=self.credential, stripe_id=stripe_id).exists():
@@ -340,10 +337,16 @@ class _Pull:
 
     def _judge(self, part: _Part, finding: proof.Finding) -> None:
         resource = part.collection.resource
-        part.step.gone = sum(1 for stripe_id in finding.undelivered if self._fetch(resource, stripe_id) is None)
+        part.step.gone = sum(1 for stripe_id in finding.undelivered if self._look(resource, stripe_id) is None)
         part.step.unlisted = len(finding.undelivered) - part.step.gone
 
     # Endings
+
+    def _sign(self) -> None:
+        """Show a sign of life now and then, whatever takes long: without one the lock would end."""
+        if time.monotonic() - self.signed_at > SIGN_OF_LIFE_SECONDS:
+            self.signed_at = time.monotonic()
+            runs.touch(self.run)
 
     def leave(self, error: str) -> None:
         """Close what was under way; its checkpoint stays for the next run."""
