@@ -69,7 +69,7 @@ check: lint test build ## lint, test and build
 
 lock: ## for maintainers: make the hashed locks anew (needs uv)
 	$(LOCK) --extra postgres --group sandbox pyproject.toml -o requirements/run.txt
-	$(LOCK) --extra postgres --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra postgres --extra celery --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) --no-deps requirements/stripe-oldest.in -o requirements/stripe-oldest.txt
 
 clean: ## remove .venv and whatever was built; var/ with its data stays
