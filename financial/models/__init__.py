@@ -21,7 +21,7 @@ from financial.models.mirror import (
     StripeSubscription,
 )
 from financial.models.operations import AuditEvent, PaymentNotice, StripeRequest, SyncRun, SyncStep
-from financial.models.webhooks import StripeWebhookEvent
+from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
 __all__ = [
     "MIRROR_MODELS",
@@ -44,6 +44,7 @@ __all__ = [
     "StripeSubscription",
     "StripeTransaction",
     "StripeWebhookEvent",
+    "StripeWebhookSecret",
     "SyncRun",
     "SyncStep",
     "Transaction",

@@ -20,6 +20,11 @@ def last_four(secret: str) -> str:
     return f"…{secret[-4:]}" if len(secret) >= 12 else ("…" if secret else "")
 
 
+def is_webhook_secret(secret: str) -> bool:
+    """Whether a text can be a webhook signing secret; an empty one never is."""
+    return secret.startswith(WEBHOOK_SECRET_PREFIX) and len(secret) >= WEBHOOK_SECRET_LENGTH_MIN
+
+
 def livemode_of(key: str) -> bool | None:
     """Return the mode a key's prefix names, None where the prefix is none of Stripe's."""
     for prefix in ("sk_", "rk_", "pk_"):
@@ -66,6 +71,11 @@ class StripeCredential(models.Model):
     is_sample = models.BooleanField(default=False, editable=False)
     account_id = models.CharField(max_length=255, blank=True, editable=False)
     needs_attention = models.CharField(max_length=500, blank=True, editable=False)
+    paused_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="no event is applied until then"
+    )
+    pause_reason = models.CharField(max_length=500, blank=True, default="", editable=False)
+    pauses = models.PositiveIntegerField(default=0, editable=False, help_text="in a row, without a success between")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -129,7 +139,7 @@ class StripeCredential(models.Model):
                     "on." if self.livemode else "off."
                 )
         secret = self.webhook_secret
-        if secret and not (secret.startswith(WEBHOOK_SECRET_PREFIX) and len(secret) >= WEBHOOK_SECRET_LENGTH_MIN):
+        if secret and not is_webhook_secret(secret):
             errors["webhook_secret"] = "A signing secret starts with whsec_ and has at least 24 characters after it."  # noqa: S105
         if errors:
             raise ValidationError(errors)
