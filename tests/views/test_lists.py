@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from financial.models import StripeCredential, SyncRun
+from financial.spreadsheets import FORMULA_STARTS
 from financial.views.mirror import export
 from tests.views import rows as make
 
@@ -248,7 +249,7 @@ def test_the_csv_gives_amounts_in_minor_and_major_units(credential: StripeCreden
 def test_no_text_becomes_a_formula(text: str, start: str) -> None:
     for hostile in (start + text, f"  {start}{text}"):
         cell = export.cell(hostile)
-        assert not cell.lstrip(" ").startswith(export.FORMULA_STARTS)
+        assert not cell.lstrip(" ").startswith(FORMULA_STARTS)
         assert text.replace("\0", "") in cell
 
 

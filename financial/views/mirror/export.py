@@ -5,7 +5,6 @@ Times are of the account's zone, with their offset. Amounts are given in minor a
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -16,17 +15,9 @@ from django.utils import timezone
 
 from financial import conf, money
 from financial.models import StripeCredential
+from financial.spreadsheets import line_writer, text_cell
 
-# What makes a spreadsheet run a cell, or lets one slip in front of such a sign.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 ROWS_MAX = 100_000
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 def stream(
@@ -42,13 +33,13 @@ def stream(
 
 
 def _written(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())
-    yield writer.writerow(header)
+    line_of = line_writer()
+    yield line_of(header)
     for number, line in enumerate(lines):
         if number == ROWS_MAX:
-            yield writer.writerow([f"Cut after {ROWS_MAX} rows: narrow the filters."])
+            yield line_of([f"Cut after {ROWS_MAX} rows: narrow the filters."])
             return
-        yield writer.writerow([cell(value) for value in line])
+        yield line_of([cell(value) for value in line])
 
 
 def cell(value: Any) -> Any:
@@ -61,8 +52,7 @@ def cell(value: Any) -> Any:
         return "yes" if value else "no"
     if isinstance(value, (int, Decimal)):
         return value
-    text = str(value).replace("\0", "")
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+    return text_cell(str(value))
 
 
 def amounts(amount_minor: int | None, currency: str) -> tuple[int | str, Decimal | str]:
