@@ -27,6 +27,7 @@ from financial.models import (
     StripePrice,
     StripeProduct,
     StripeSubscription,
+    StripeWebhookEvent,
 )
 
 QUERY_LENGTH_MAX = 200
@@ -108,6 +109,17 @@ PRODUCT_STATES: dict[str, tuple[str, Q]] = {
     "archived": ("Archived", Q(active=False, deleted_at=None)),
     "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
 }
+EVENT_STATES: dict[str, tuple[str, Q]] = {
+    state.value: (label, Q(state=state.value))
+    for state, label in (
+        (StripeWebhookEvent.State.WAITING, "Waiting"),
+        (StripeWebhookEvent.State.DEAD, "Needs attention"),
+        (StripeWebhookEvent.State.QUARANTINED, "Unreadable"),
+        (StripeWebhookEvent.State.MISROUTED, "Other account"),
+        (StripeWebhookEvent.State.DONE, "Done"),
+        (StripeWebhookEvent.State.IGNORED, "Of no interest"),
+    )
+}
 METHODS = (
     ("card", "Card"),
     ("card_present", "Card in person"),
@@ -176,11 +188,13 @@ class Chip:
 
 @dataclass(frozen=True)
 class Tab:
-    """One state to show, and the query that shows it."""
+    """One state to show, and the query that shows it; `count` where the rows in it were counted."""
 
     label: str
     query: str
     is_current: bool
+    key: str = ""
+    count: str = ""
 
 
 class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
@@ -238,7 +252,7 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         rest = without(self.data, "status")
         tabs = [Tab("All", rest, not current)]
         for key, (label, _) in self.states.items():
-            tabs.append(Tab(label, f"{rest}&status={key}" if rest else f"status={key}", current == key))
+            tabs.append(Tab(label, f"{rest}&status={key}" if rest else f"status={key}", current == key, key))
         return tabs
 
     def errors(self) -> list[tuple[str, str]]:
@@ -396,3 +410,39 @@ class SubscriptionFilter(MirrorFilter):
 
     def by_interval(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(price__interval=value)
+
+
+class EventFilter(MirrorFilter):
+    """Filters of the webhook inbox; its days are those of the receipt."""
+
+    states = EVENT_STATES
+
+    q = _text("search", "Search", "evt_… id, or the id of its object")
+    status = _state(EVENT_STATES)
+    type = _text("of_type", "Type", "charge.*")
+    source = _choice("by_source", "Source", StripeWebhookEvent.Source.choices, "Any source")
+    date_from = _day("since", "Received from")
+    date_to = _day("until", "Received to")
+
+    class Meta:
+        model = StripeWebhookEvent
+        fields: Sequence[str] = ()
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if not value.startswith(("evt_", "sha256:")):
+            return rows.filter(object_stripe_id=value)
+        # The account stands between the two in the index that finds an event.
+        return rows.filter(Q(account="", event_id=value) | Q(account__gt="", event_id=value))
+
+    def of_type(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        begins = value.removesuffix("*")
+        return rows.filter(type__startswith=begins) if begins != value else rows.filter(type=value)
+
+    def by_source(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(source=value)
+
+    def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(received_at__gte=_start_of(value))
+
+    def until(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(received_at__lt=_start_of(value + dt.timedelta(days=1)))

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
+import orjson
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from financial import conf, engines, outbox, sync, webhooks
@@ -23,6 +25,7 @@ from financial.errors import (
     SyncAlreadyRunning,
 )
 from financial.gateway import AccountFacts, Budget, StripeGateway, bodies
+from financial.mirror.masking import masked
 from financial.mirror.resources import BY_NAME
 from financial.models import (
     MirrorRow,
@@ -263,6 +266,37 @@ def receive_webhook(body: bytes, signature: str, *, wake: bool = True) -> Stripe
     if wake and event.state == StripeWebhookEvent.State.WAITING:
         engines.wake()
     return event
+
+
+def replay_event(event: StripeWebhookEvent) -> bool:
+    """Have an event applied again; False if it is one that must not be, or a worker has it right now."""
+    return bool(_replay(StripeWebhookEvent.objects.filter(pk=event.pk)))
+
+
+def replay_dead_events(credential: StripeCredential) -> int:
+    """Have the events applied again that could not be, and return how many."""
+    return _replay(StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD))
+
+
+def _replay(events: QuerySet[StripeWebhookEvent]) -> int:
+    count = webhooks.replay(events, now=timezone.now())
+    if count:
+        engines.wake()
+    return count
+
+
+def set_event_aside(event: StripeWebhookEvent) -> bool:
+    """Close an event that needs nobody any more; False if it was not one that needed somebody."""
+    return bool(webhooks.set_aside(StripeWebhookEvent.objects.filter(pk=event.pk)))
+
+
+def event_payload(event: StripeWebhookEvent) -> str:
+    """Return an event's payload as indented JSON without secrets, links and personal data; empty if it is no JSON."""
+    try:
+        payload = masked(orjson.loads(bytes(event.body or b"")))
+        return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return ""
 
 
 def signing_secrets() -> list[webhooks.SigningSecret]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from financial import notices
@@ -255,3 +255,16 @@ def _book(event: StripeWebhookEvent, found: Sequence[Payload], now: datetime) ->
     if event.type in notices.KIND_BY_EVENT:
         for payment in payments:
             notices.prepare(payment, notices.KIND_BY_EVENT[event.type])
+
+
+def replay(events: QuerySet[StripeWebhookEvent], *, now: datetime) -> int:
+    """Let events be applied (again) from the start, and return how many; what must never be applied is left alone."""
+    closed = events.filter(state__in=(State.DONE, State.DEAD)).exclude(object_stripe_id="")
+    waiting = events.filter(state=State.WAITING, lease="")
+    again = {"state": State.WAITING, "due_at": now, "lease": "", "attempts": 0, "error": "", "handled_at": None}
+    return closed.update(**again, first_attempt_at=None) + waiting.update(**again)
+
+
+def set_aside(events: QuerySet[StripeWebhookEvent]) -> int:
+    """Close events that need nobody any more, and return how many; those that need nobody are left alone."""
+    return events.filter(state__in=(State.DEAD, State.QUARANTINED, State.MISROUTED)).update(state=State.IGNORED)

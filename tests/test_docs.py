@@ -76,7 +76,7 @@ def test_address_is_documented(address: str) -> None:
         return
     listing, _, rest = address.partition("new/" if address.endswith("new/") and "<" not in address else "<")
     rest = address[len(listing) :]
-    rest = re.sub(r"<int:\w+>", "<number>", re.sub(r"<str:\w+>", "<id>", rest))
+    rest = re.sub(r"<int:\w+>", "<number>", re.sub(r"<(?:str|path):\w+>", "<id>", rest))
     row = next((line for line in text.splitlines() if line.startswith(f"| `{listing}` |")), "")
     assert f"`{rest}`" in row, address
 

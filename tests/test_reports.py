@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.core.cache import cache
 
 from financial import reports
@@ -267,12 +269,15 @@ def test_needs_attention_lists_failed_payments_disputes_by_deadline_and_overdue_
     factory.dispute(shop, status="lost")
     overdue = factory.subscription(shop, status="past_due")
     factory.subscription(shop, status="active")
+    given_up = factory.event(shop, state="dead")
+    factory.event(shop, state="waiting")
 
     found = reports.attention(shop, MONTH)
 
     assert found.failed_payments == (failed,)
     assert found.disputes == (sooner, later)
     assert found.subscriptions == (overdue,)
+    assert found.events == (given_up,)
 
 
 @pytest.mark.django_db
@@ -288,18 +293,113 @@ def test_activity_is_one_story_newest_first():
     assert [item.kind for item in story] == ["refund", "payment", "subscription", "customer"]
 
 
+# Health
+
+
 @pytest.mark.django_db
-def test_health_counts_what_waits_and_what_failed():
+def test_health_says_when_data_last_arrived_and_how_the_last_sync_ended():
     shop = factory.credential()
     factory.run(shop)
     factory.run(shop, state=SyncRun.State.FAILED, requested_at=factory.NOW + dt.timedelta(days=1))
     factory.event(shop)
-    factory.event(shop, state=StripeWebhookEvent.State.WAITING)
-    factory.event(shop, state=StripeWebhookEvent.State.DEAD)
-    factory.event(shop, state=StripeWebhookEvent.State.QUARANTINED)
 
     found = reports.health(shop)
 
     assert found.has_failed and not found.is_running
     assert found.synced_at == factory.NOW + dt.timedelta(seconds=12)
-    assert (found.waiting, found.failed) == (1, 2)
+    assert found.inbox.received_at == factory.NOW
+
+
+@pytest.mark.django_db
+def test_health_of_the_inbox_counts_what_waits_and_what_needs_somebody_the_most_urgent_first():
+    shop = factory.credential()
+    others = factory.credential(is_active=False)
+    for state in ("waiting", "misrouted", "dead", "quarantined", "dead", "done", "ignored"):
+        factory.event(shop, state=state)
+    factory.event(others, state="dead")
+
+    found = reports.inbox_health(shop)
+
+    assert found.waiting.value == 1
+    assert [(state, count.value) for state, count in found.attention] == [
+        ("dead", 2),
+        ("quarantined", 1),
+        ("misrouted", 1),
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("minutes", "is_late", "is_very_late"), [(0, False, False), (4, False, False), (6, True, False), (61, True, True)]
+)
+def test_the_lag_is_the_age_of_the_oldest_waiting_event(minutes, is_late, is_very_late):
+    shop = factory.credential()
+    with time_machine.travel(factory.NOW, tick=False):
+        factory.event(shop, state="waiting", received_at=factory.NOW)
+        factory.event(shop, state="waiting", received_at=factory.NOW - dt.timedelta(minutes=minutes))
+        factory.event(shop, state="done", received_at=factory.NOW - dt.timedelta(days=9))
+
+        found = reports.inbox_health(shop)
+
+        assert found.lag == dt.timedelta(minutes=minutes)
+        assert (found.is_late, found.is_very_late) == (is_late, is_very_late)
+
+
+@pytest.mark.django_db
+def test_an_empty_inbox_is_neither_late_nor_in_need():
+    found = reports.inbox_health(factory.credential())
+
+    assert (found.received_at, found.waiting.value, found.attention, found.is_late) == (None, 0, (), False)
+
+
+@pytest.mark.django_db
+def test_the_health_of_the_inbox_is_one_query_and_none_for_the_next_page(django_assert_num_queries):
+    shop = factory.credential()
+    for _ in range(5):
+        factory.event(shop, state="dead")
+
+    with django_assert_num_queries(1):
+        first = reports.inbox_health(shop)
+        assert reports.inbox_health(shop) == first
+
+
+@pytest.mark.django_db
+def test_counts_of_the_inbox_stop_at_their_limit():
+    shop = factory.credential()
+    first = factory.event(shop)
+    first.body = b""
+    rows = [copy.copy(first) for _ in range(1_200)]
+    for number, row in enumerate(rows):
+        row.pk, row.event_id = None, f"evt_{number}"
+    StripeWebhookEvent.objects.bulk_create(rows)
+
+    count = reports.event_counts(shop)["done"]
+
+    assert (count.value, count.is_more, str(count)) == (1_001, True, "more than 1,000")
+
+
+@pytest.mark.django_db
+def test_objects_of_events_are_found_on_the_page_that_shows_them(django_assert_num_queries):
+    shop = factory.credential()
+    paid, other = factory.payment(shop), factory.payment(shop)
+    charge = factory.charge(shop, paid, payment_intent_stripe_id=paid.stripe_id)
+    events = [
+        factory.event(shop, object_type="payment_intent", object_stripe_id=paid.stripe_id),
+        factory.event(shop, object_type="payment_intent", object_stripe_id=other.stripe_id),
+        factory.event(shop, object_type="charge", object_stripe_id=charge.stripe_id),
+        factory.event(shop, object_type="payout", object_stripe_id="po_1"),
+        factory.event(shop, object_type="customer", object_stripe_id="cus_unknown"),
+        factory.event(shop, object_type="hat", object_stripe_id="hat_1"),
+    ]
+
+    with django_assert_num_queries(3):  # payments, charges, customers
+        found = reports.touched(shop, events)
+
+    assert {name: (place.page, place.page_id) for name, place in found.items()} == {
+        paid.stripe_id: ("payment", paid.stripe_id),
+        other.stripe_id: ("payment", other.stripe_id),
+        charge.stripe_id: ("payment", paid.stripe_id),
+        "po_1": ("", ""),
+        "cus_unknown": ("", ""),
+        "hat_1": ("", ""),
+    }

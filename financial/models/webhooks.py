@@ -103,6 +103,7 @@ class StripeWebhookEvent(models.Model):
             models.Index(fields=("credential", "state", "-received_at", "-id"), name="financial_event_by_state"),
             models.Index(fields=("credential", "type", "-received_at", "-id"), name="financial_event_by_type"),
         )
+        permissions = (("view_event_payload", "Can see the masked payload of a webhook event"),)
 
     def __str__(self) -> str:
         return f"{self.type or 'body'} {self.event_id}"

@@ -20,6 +20,7 @@ from financial.models import (
     StripeProduct,
     StripeRefund,
     StripeSubscription,
+    StripeWebhookEvent,
 )
 from financial.reports.cached import cached
 from financial.reports.periods import Period
@@ -61,10 +62,11 @@ class Attention:
     failed_payments: tuple[StripePaymentIntent, ...]
     disputes: tuple[StripeDispute, ...]
     subscriptions: tuple[StripeSubscription, ...]
+    events: tuple[StripeWebhookEvent, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.failed_payments or self.disputes or self.subscriptions)
+        return not (self.failed_payments or self.disputes or self.subscriptions or self.events)
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,14 @@ def _stock(credential: StripeCredential, period: Period) -> Stock:
 
 
 def attention(credential: StripeCredential, period: Period) -> Attention:
-    """Return failed payments of the period, disputes to answer and subscriptions that were not paid; three queries."""
+    """Return failed payments of the period, disputes to answer, subscriptions not paid, events given up; four queries."""
     start, _ = period.bounds(conf.time_zone())
     failed = StripePaymentIntent.objects.of(credential).alive().filter(status="requires_payment_method")
     failed = failed.exclude(error_code="")
     if start:
         failed = failed.filter(created_at__gte=start)
     disputes = StripeDispute.objects.of(credential).alive().filter(status__in=DISPUTES_TO_ANSWER)
+    dead = StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD)
     at_risk = StripeSubscription.objects.of(credential).alive().filter(status__in=SUBSCRIPTIONS_AT_RISK)
     return Attention(
         failed_payments=tuple(_light(failed.newest(), "customer")[:SHORT_LIST]),
@@ -126,6 +129,7 @@ def attention(credential: StripeCredential, period: Period) -> Attention:
             ]
         ),
         subscriptions=tuple(_light(at_risk.newest(), "customer", "price", "price__product")[:SHORT_LIST]),
+        events=tuple(dead.defer("body").order_by("-received_at", "-id")[:SHORT_LIST]),
     )
 
 

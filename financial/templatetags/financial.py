@@ -92,15 +92,31 @@ def resource_words(name: str) -> str:
 
 
 @register.filter
+def object_word(name: str) -> str:
+    """One object's kind as people say it: `payment_intent` → `Payment`."""
+    return {"payment_intent": "payment"}.get(name, name).replace("_", " ").capitalize()
+
+
+@register.filter
 def duration(row: Any) -> str:
     """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
     if not row.started_at:
         return DASH
-    seconds = ((row.finished_at or timezone.now()) - row.started_at).total_seconds()
+    return lapse((row.finished_at or timezone.now()) - row.started_at)
+
+
+@register.filter
+def lapse(time: dt.timedelta | None) -> str:
+    """A length of time: `0.4 s`, `3 min 12 s`, `2 h 5 min`, `3 days`."""
+    if time is None:
+        return DASH
+    seconds = max(time.total_seconds(), 0)
     if seconds < 60:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 

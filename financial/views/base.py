@@ -55,6 +55,7 @@ NAV = (
     NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
     NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
     NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun"),
+    NavItem("webhook", "Webhooks", "financial:events", "financial.view_stripewebhookevent"),
 )
 
 

@@ -17,6 +17,8 @@ from financial import audit, conf, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential, SyncRun, SyncStep
 from financial.views.base import StaffView
+from financial.views.inbox import PERMISSION as EVENTS_PERMISSION
+from financial.views.inbox import event_rows
 
 RUN_PERMISSION = "financial.run_sync"
 POLL_SECONDS = 2
@@ -114,13 +116,22 @@ class SyncPage(StaffView):
         context = run_context(self, runs[0] if runs else None)
         context |= {
             "history": [summary_of(run) for run in runs[1:]],
-            "inbox": reports.inbox(self.credential),
+            **self._inbox(self.credential),
             "every_minutes": conf.get("SYNC_EVERY_MINUTES"),
             "is_active": self.credential == StripeCredential.objects.active(),
             "endpoint": request.build_absolute_uri(reverse("financial:webhook")),
             "has_secret": self._has_secret(),
         }
         return self.page("financial/sync.html", context)
+
+    def _inbox(self, credential: StripeCredential) -> dict[str, Any]:
+        inbox = reports.inbox(credential)
+        return {
+            "inbox": inbox,
+            "failed_events": event_rows(inbox.failed),
+            "latest_events": event_rows(inbox.latest),
+            "may_see_events": self.can(EVENTS_PERMISSION),
+        }
 
     def _has_secret(self) -> bool:
         return any(found.credential == self.credential for found in stripe_services.signing_secrets())

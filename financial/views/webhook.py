@@ -14,7 +14,7 @@ from django.http.request import RawPostDataException
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from financial import conf, stripe_services
+from financial import conf, refusals, stripe_services
 from financial.errors import WebhookRejected
 
 logger = logging.getLogger("financial.stripe_services.webhooks")
@@ -55,6 +55,8 @@ def _read(request: HttpRequest, most: int) -> bytes | int:
 
 
 def _answer(status: int) -> HttpResponse:
+    if status in refusals.REASONS:
+        refusals.count(status)
     response = HttpResponse(TEXTS[status], status=status, content_type="text/plain; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     if status == 503:
