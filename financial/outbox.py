@@ -64,7 +64,9 @@ def create(
             fetch_and_save(credential, BY_NAME["payment_intent"], error.payment_intent_id, gateway)
         raise
     with transaction.atomic():
-        row = store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version)
+        row = store.save(
+            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
+        )
         _close(request, State.DONE, object_stripe_id=str(payload["id"]))
     logger.info("%s created=%s", resource.name, payload["id"])
     return row or _row(credential, resource, str(payload["id"]), gateway)
@@ -103,7 +105,9 @@ def fetch_and_save(
     seen = store.draw()
     payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
     with transaction.atomic():
-        return store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version)
+        return store.save(
+            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
+        )
 
 
 def _open(

@@ -241,7 +241,14 @@ def _write(
     if not any(payload["id"] == stripe_id for payload in payloads):
         store.mark_deleted(credential, resource, stripe_id, now=now)
     return all(
-        store.save(credential, BY_NAME[payload["object"]], payload, seen=seen, api_version=gateway.api_version)
+        store.save(
+            credential,
+            BY_NAME[payload["object"]],
+            payload,
+            seen=seen,
+            api_version=gateway.api_version,
+            shown_at=gateway.now(),
+        )
         for payload in payloads
     )
 

@@ -10,8 +10,10 @@ Knows nothing of models, the mirror or the books.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +32,7 @@ from financial.errors import (
     UnreadableAnswer,
 )
 from financial.gateway.budget import Budget
+from financial.gateway.clock import RemoteClock
 from financial.gateway.failures import error_from
 
 if TYPE_CHECKING:
@@ -44,10 +47,14 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, newest first; `next_after` is the cursor of the following page, empty on the last."""
+    """One page of a list, newest first; `next_after` is the cursor of the following page, empty on the last.
+
+    `shown_at` is when Stripe answered, by its own clock.
+    """
 
     items: list[Payload]
     next_after: str
+    shown_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +105,19 @@ class StripeGateway:
         self._attempts = attempts
         self._backoff = backoff_seconds
         self._budget = budget or Budget(1_000_000, 1_000_000)  # none given: as fast as Stripe answers
+        self._clock = RemoteClock()
 
     def __repr__(self) -> str:
         return f"<StripeGateway {self._base} …{self._key[-4:]}>"
+
+    def now(self) -> datetime:
+        """Return the time by Stripe's clock, as its answers tell it; ours until the first answer."""
+        return self._clock.now()
+
+    @property
+    def skew_seconds(self) -> float:
+        """How far Stripe's clock is ahead of ours; signatures are refused at 300 either way."""
+        return self._clock.ahead_seconds
 
     # Reading
 
@@ -167,7 +184,7 @@ class StripeGateway:
             raise UnreadableAnswer(f"{path} did not answer with a list.")
         if answer.get("has_more") and not items:  # taken for the end, it would hide everything that follows
             raise UnreadableAnswer(f"{path} announced more, but gave nothing to go on from.")
-        return Page(items, str(items[-1]["id"]) if items and answer.get("has_more") else "")
+        return Page(items, str(items[-1]["id"]) if items and answer.get("has_more") else "", self.now())
 
     def _retried(self, ask: Callable[[], _Answer]) -> _Answer:
         waiting = stamina.retry_context(
@@ -195,8 +212,9 @@ class StripeGateway:
 
     def _asked(self, path: str, query: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
         url = f"{self._base}{path}?{urlencode(query, doseq=True)}" if query else f"{self._base}{path}"
+        asked_at = time.time()
         try:
-            return _pool().request(
+            answer = _pool().request(
                 "GET",
                 url,
                 headers={
@@ -213,6 +231,8 @@ class StripeGateway:
             raise UnreadableAnswer("The connection was lost before the whole answer had come.") from None
         except urllib3.exceptions.HTTPError as error:
             raise StripeUnavailable(f"Stripe could not be reached ({type(error).__name__}).") from None
+        self._clock.heard(answer.headers.get("Date", ""), asked_at=asked_at, answered_at=time.time())
+        return answer
 
     def _parsed(self, answer: urllib3.BaseHTTPResponse) -> Any:
         try:

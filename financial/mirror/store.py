@@ -19,24 +19,20 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection, models, transaction
-from django.db.models import Exists, F, OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from financial.mirror.resources import BY_NAME, RESOURCES, Resource
 from financial.mirror.translate import Row, translate
 from financial.models import MirrorClock, MirrorRow, StripeCredential
+from financial.models.bulk import merge
 from financial.models.fields import decrypt, encrypt
 
 Payload = dict[str, Any]
-CLOCK_ID = 1
 
 
 def draw() -> int:
     """Return the next value of the counter; each call gives a greater one, to whoever asks."""
-    with transaction.atomic():
-        if not MirrorClock.objects.filter(pk=CLOCK_ID).update(value=F("value") + 1):
-            MirrorClock.objects.bulk_create([MirrorClock(pk=CLOCK_ID)], ignore_conflicts=True)
-            MirrorClock.objects.filter(pk=CLOCK_ID).update(value=F("value") + 1)
-        return MirrorClock.objects.values_list("value", flat=True).get(pk=CLOCK_ID)
+    return MirrorClock.draw()
 
 
 def save_many(
@@ -46,10 +42,13 @@ def save_many(
     *,
     seen: int,
     api_version: str,
+    shown_at: datetime | None = None,
     rewrite: bool = False,
     expect_new: bool = False,
 ) -> int:
     """Write a page of payloads and return how many rows were inserted or changed.
+
+    `shown_at` is when Stripe answered with them, by its own clock.
 
     Not written: rows someone wrote since `seen` was drawn, tombstones, and rows that already hold the same payload
     (unless `rewrite`). `expect_new` spares looking for such rows beforehand; the statement leaves them be all the same.
@@ -60,7 +59,8 @@ def save_many(
     """
     if not payloads:
         return 0
-    rows = [translate(payload, resource.name, resource.columns) for payload in payloads]
+    latest = {row.stripe_id: row for row in (translate(one, resource.name, resource.columns) for one in payloads)}
+    rows = list(latest.values())
     texts = [_Texts.of(row, api_version) for row in rows]
     if not (rewrite or expect_new):  # most of a page is as it was: let that be before anything is encrypted or sent
         held = _digests(credential, resource, rows)
@@ -69,7 +69,13 @@ def save_many(
     if not rows:
         return 0
     parents = {key: _parent_ids(credential, key, name, rows) for key, name in resource.parents.items()}
-    same = {"credential_id": credential.pk, "api_version": api_version, "version": draw(), "deleted_at": None}
+    same = {
+        "credential_id": credential.pk,
+        "api_version": api_version,
+        "shown_at": shown_at,
+        "version": draw(),
+        "deleted_at": None,
+    }
     table = _table(resource.model, connection.vendor)
     records = [
         _values(row, text, parents, same, livemode=credential.livemode) for row, text in zip(rows, texts, strict=True)
@@ -91,13 +97,21 @@ def differing(
 
 
 def save(
-    credential: StripeCredential, resource: Resource, payload: Payload, *, seen: int, api_version: str
+    credential: StripeCredential,
+    resource: Resource,
+    payload: Payload,
+    *,
+    seen: int,
+    api_version: str,
+    shown_at: datetime | None = None,
 ) -> MirrorRow | None:
     """Write one payload and return its row, or None if someone wrote the row since `seen`: fetch again then.
 
     A tombstone is returned as it is: what was deleted stays deleted.
     """
-    written = save_many(credential, resource, [payload], seen=seen, api_version=api_version, rewrite=True)
+    written = save_many(
+        credential, resource, [payload], seen=seen, api_version=api_version, shown_at=shown_at, rewrite=True
+    )
     row = resource.model.objects.get(credential=credential, stripe_id=payload["id"])
     return row if written or row.is_deleted else None
 
@@ -196,6 +210,11 @@ class _Table:
         self.fields = [field for field in model._meta.concrete_fields if not field.primary_key]
         self.names = [field.attname for field in self.fields]
         self._pick = itemgetter(*self.names)
+        columns = [str(field.column) for field in self.fields if field.attname not in self.identity]
+        changes = ", ".join(
+            f"{connection.ops.quote_name(c)} = excluded.{connection.ops.quote_name(c)}" for c in columns
+        )
+        self._changes = f"({', '.join(self.identity)}) DO UPDATE SET {changes}"
         self._instants = [n for n, field in enumerate(self.fields) if isinstance(field, models.DateTimeField)]
         self._limits = [(n, field.max_length) for n, field in enumerate(self.fields) if field.max_length]
         plain = vendor == "sqlite" and connection.timezone is UTC
@@ -204,12 +223,11 @@ class _Table:
     def upsert(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         if self.vendor not in {"sqlite", "postgresql"}:
             return self._upsert_by_orm(records, seen=seen, rewrite=rewrite)
-        with connection.cursor() as cursor:
-            cursor.executemany(self._sql(rewrite), [self._driver_values(record, seen) for record in records])
-            return max(int(cursor.rowcount), 0)
+        rows = [self._driver_values(record) for record in records]
+        return merge(self.model, self.fields, rows, on_conflict=self._guard(seen, rewrite), order_by=self.identity)
 
-    def _driver_values(self, record: Mapping[str, Any], seen: int) -> list[Any]:
-        values = [*self._pick(record), seen]
+    def _driver_values(self, record: Mapping[str, Any]) -> list[Any]:
+        values = list(self._pick(record))
         for place in self._instants:
             if values[place] is not None:
                 values[place] = self._instant(values[place])
@@ -218,23 +236,10 @@ class _Table:
                 values[place] = values[place][:longest]
         return values
 
-    def _sql(self, rewrite: bool) -> str:
-        quote = connection.ops.quote_name
-        table = quote(self.model._meta.db_table)
-        columns = [quote(str(field.column)) for field in self.fields]
-        marks = ["%s::jsonb" if self._is_jsonb(field) else "%s" for field in self.fields]
-        changes = [
-            f"{c} = excluded.{c}" for c, name in zip(columns, self.names, strict=True) if name not in self.identity
-        ]
+    def _guard(self, seen: int, rewrite: bool) -> str:
+        table = connection.ops.quote_name(self.model._meta.db_table)
         same = "" if rewrite else f" AND {table}.digest <> excluded.digest"
-        return (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(marks)}) "  # noqa: S608
-            f"ON CONFLICT (credential_id, stripe_id) DO UPDATE SET {', '.join(changes)} "
-            f"WHERE {table}.version < %s AND {table}.deleted_at IS NULL{same}"
-        )
-
-    def _is_jsonb(self, field: models.Field[Any, Any]) -> bool:
-        return self.vendor == "postgresql" and isinstance(field, models.JSONField)
+        return f"{self._changes} WHERE {table}.version < {int(seen)} AND {table}.deleted_at IS NULL{same}"
 
     def _upsert_by_orm(self, records: Sequence[Mapping[str, Any]], *, seen: int, rewrite: bool) -> int:
         """The same rule for databases whose upsert knows no condition: one guarded statement per row."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self, TypeVar
 
-from django.db import models
+from django.db import connection, models, transaction
+from django.db.models import F, Subquery
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from financial.models.credentials import StripeCredential
 from financial.models.fields import EncryptedJSONField
@@ -19,12 +22,40 @@ _Row = TypeVar("_Row", bound="MirrorRow")
 
 
 class MirrorClock(models.Model):
-    """One row, one counter: the order of our own looks at Stripe."""
+    """One counter: the order of our own looks at Stripe. On PostgreSQL a sequence, elsewhere the one row of this table.
+
+    A row is locked until its transaction ends, so whoever draws waits for whoever drew before; a sequence lets them
+    work side by side. The write rule needs no more than that a later draw gives a greater value.
+    """
+
+    SEQUENCE = "financial_mirrorclock_value"
+    ROW = 1
 
     value = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.value)
+
+    @classmethod
+    def draw(cls) -> int:
+        """Return the next value; each call gives a greater one, to whoever asks."""
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT nextval(%s)", [cls.SEQUENCE])
+                return int(cursor.fetchone()[0])
+        with transaction.atomic():
+            row = cls._default_manager.filter(pk=cls.ROW)
+            if not row.update(value=F("value") + 1):
+                cls._default_manager.bulk_create([cls(pk=cls.ROW)], ignore_conflicts=True)
+                row.update(value=F("value") + 1)
+            return int(row.values_list("value", flat=True).get())
+
+    @classmethod
+    def last(cls) -> models.expressions.Combinable:
+        """Return an expression for the value drawn last, to stand in a query about something else."""
+        if connection.vendor == "postgresql":
+            return RawSQL(f"(SELECT last_value FROM {cls.SEQUENCE})", [], models.BigIntegerField())  # noqa: S608, S611
+        return Coalesce(Subquery(cls._default_manager.filter(pk=cls.ROW).values("value")), 0)
 
 
 class MirrorQuerySet(models.QuerySet[_Row]):
@@ -72,6 +103,9 @@ class MirrorRow(models.Model):
     stripe_id = models.CharField(max_length=255)
     livemode = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True, blank=True, help_text="Stripe's time of creation")
+    shown_at = models.DateTimeField(
+        null=True, blank=True, help_text="by Stripe's clock, when it answered with this state"
+    )
     payload = models.JSONField(default=dict, help_text="as Stripe sent it, without what is in `private`")
     private = EncryptedJSONField(default=dict, blank=True, help_text="personal data and bearer links, encrypted")
     digest = models.CharField(max_length=32, default="", help_text="of the whole payload; equal means nothing changed")

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from django.core.cache import cache
 from django.db.models import Count, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 
 from financial import conf
 from financial.models import MirrorClock, StripeCredential, StripeRequest, StripeWebhookEvent, SyncRun, Transaction
@@ -42,7 +41,7 @@ def _state(credential: StripeCredential) -> tuple[Any, ...]:
     runs = SyncRun.objects.filter(credential=credential).order_by("-id")
     booked = Transaction.objects.filter(credential=credential)
     found = StripeCredential.objects.filter(pk=credential.pk).values_list(
-        Coalesce(Subquery(MirrorClock.objects.order_by("pk").values("value")[:1]), 0),
+        MirrorClock.last(),
         Subquery(runs.values("id")[:1]),
         Subquery(runs.values("state")[:1]),
         _count(StripeWebhookEvent.objects.filter(state=StripeWebhookEvent.State.WAITING), "state"),

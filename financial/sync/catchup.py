@@ -82,7 +82,14 @@ def bring_up_to_date(
             tick()
             with transaction.atomic():
                 there = [payload for payload in payloads if payload is not None]
-                written += store.save_many(credential, resource, there, seen=seen, api_version=gateway.api_version)
+                written += store.save_many(
+                    credential,
+                    resource,
+                    there,
+                    seen=seen,
+                    api_version=gateway.api_version,
+                    shown_at=gateway.now(),
+                )
                 for (stripe_id, _), payload in zip(some, payloads, strict=True):
                     if payload is None:
                         gone += store.mark_deleted(credential, resource, stripe_id, now=timezone.now())

@@ -244,6 +244,7 @@ class _Pull:
                     part.collection.resource,
                     payloads,
                     seen=min(delivery.seen for delivery in part.waiting),
+                    shown_at=min(delivery.shown_at for delivery in part.waiting),
                     api_version=self.gateway.api_version,
                     expect_new=part.expect_new,
                 )
@@ -310,7 +311,14 @@ class _Pull:
                 if payload is None:
                     gone += store.mark_deleted(self.credential, resource, stripe_id, now=timezone.now())
                 else:
-                    store.save(self.credential, resource, payload, seen=seen, api_version=self.gateway.api_version)
+                    store.save(
+                        self.credential,
+                        resource,
+                        payload,
+                        seen=seen,
+                        api_version=self.gateway.api_version,
+                        shown_at=self.gateway.now(),
+                    )
         return gone, len(stripe_ids) - gone
 
     def _look(self, resource: Resource, stripe_id: str) -> dict[str, Any] | None:

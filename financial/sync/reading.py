@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A page that came, the counter value drawn before it was asked for, and what is left once it is written.
+    """A page that came, the counter value drawn before it was asked for, when it was answered, and what is left then.
 
     `left` is a checkpoint: pages that were answered later are still in it.
     """
@@ -60,6 +61,7 @@ class Delivery:
     collection: Collection
     items: list[dict[str, Any]]
     seen: int
+    shown_at: datetime
     left: list[list[object]]
 
 
@@ -147,7 +149,7 @@ class Reader:
         if not isinstance(answer, Exception):
             created = [int(item.get("created") or 0) for item in answer.items]
             collection.board.advance(span, created, answer.next_after)
-            return Delivery(collection, answer.items, seen, dump(collection.board))
+            return Delivery(collection, answer.items, seen, answer.shown_at, dump(collection.board))
         lost_cursor = isinstance(answer, RequestRefused) and answer.param == "starting_after"
         if lost_cursor and collection.restarts < RESTARTS_MAX:
             collection.restarts += 1

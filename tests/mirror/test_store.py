@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from financial.errors import TranslationError
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME
-from financial.models import StripeCharge, StripeCredential, StripeCustomer, StripePaymentIntent, StripeProduct
+from financial.models import StripeCharge, StripeCredential, StripeCustomer, StripePaymentIntent, StripeProduct, bulk
 from tests import payloads
 
 pytestmark = pytest.mark.django_db
@@ -25,9 +25,11 @@ def save(credential: StripeCredential, item: dict[str, Any], *, seen: int) -> An
     return store.save(credential, BY_NAME[item["object"]], item, seen=seen, api_version="test")
 
 
-@pytest.fixture(params=["upsert", "orm"])
+@pytest.fixture(params=["upsert", "copy", "orm"])
 def any_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path of databases without a conditional upsert must keep the same rule."""
+    """Few rows, many rows, and databases without a conditional upsert: each its own way, all by the same rule."""
+    if request.param == "copy":
+        monkeypatch.setattr(bulk, "WORTH_COPYING_ROWS", 1)  # tells on PostgreSQL only
     if request.param == "orm":
         monkeypatch.setattr(store._Table, "upsert", store._Table._upsert_by_orm)
 
@@ -52,6 +54,33 @@ def test_the_same_page_again_writes_nothing(credential: StripeCredential) -> Non
 
     assert save_many(credential, payloads.product()) == 0
     assert StripeProduct.objects.values().get() == before
+
+
+@pytest.mark.usefixtures("any_database")
+def test_an_object_that_a_page_holds_twice_is_one_row_as_it_came_last(credential: StripeCredential) -> None:
+    written = save_many(credential, payloads.product(name="Before"), payloads.product(name="After"))
+
+    assert written == 1
+    assert StripeProduct.objects.get().name == "After"
+
+
+@pytest.mark.usefixtures("any_database")
+def test_a_page_of_many_rows_is_written_whole(credential: StripeCredential) -> None:
+    page = [payloads.product(f"prod_{number}", name="Tab\tand \\ and \nline") for number in range(60)]
+
+    assert save_many(credential, *page) == 60
+    assert save_many(credential, *page) == 0
+    assert set(StripeProduct.objects.values_list("name", flat=True)) == {"Tab\tand \\ and \nline"}
+
+
+@pytest.mark.usefixtures("any_database")
+def test_a_row_keeps_the_time_of_the_state_it_shows(credential: StripeCredential) -> None:
+    product, later = BY_NAME["product"], NOW.replace(year=2027)
+    store.save_many(credential, product, [payloads.product()], seen=store.draw(), api_version="test", shown_at=NOW)
+
+    store.save_many(credential, product, [payloads.product()], seen=store.draw(), api_version="test", shown_at=later)
+
+    assert StripeProduct.objects.get().shown_at == NOW  # nothing new was shown
 
 
 @pytest.mark.usefixtures("any_database")
@@ -161,10 +190,13 @@ def test_query_count_does_not_grow_with_the_page(credential: StripeCredential, c
         return [payloads.payment_intent(f"pi_{size}_{n}") for n in range(size)]
 
     with transaction.atomic():
-        small = connection_queries(lambda: save_many(credential, *page(2)))
-        large = connection_queries(lambda: save_many(credential, *page(200)))
+        fewest = connection_queries(lambda: save_many(credential, *page(2)))
+        few = connection_queries(lambda: save_many(credential, *page(bulk.WORTH_COPYING_ROWS - 1)))
+        many = connection_queries(lambda: save_many(credential, *page(bulk.WORTH_COPYING_ROWS)))
+        most = connection_queries(lambda: save_many(credential, *page(200)))
 
-    assert small == large
+    assert fewest == few
+    assert many == most
 
 
 def test_text_longer_than_its_column_is_cut_there_and_whole_in_the_payload(credential: StripeCredential) -> None:
