@@ -116,7 +116,10 @@ class CredentialAdmin(_AdminStripeCredential):
         return may_change or super().has_view_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: StripeCredential, form: Any, change: bool) -> None:
+        before = StripeCredential.objects.filter(pk=obj.pk).first() if change else None
         super().save_model(request, obj, form, change)
+        if before is not None:
+            stripe_services.keep_previous_webhook_secret(obj, before.webhook_secret)
         action = "credential.changed" if change else "credential.created"
         _record(request, action, obj, changed=sorted(form.changed_data))
 

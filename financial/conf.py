@@ -30,6 +30,11 @@ DEFAULTS: dict[str, Any] = {
     # Webhooks.
     "WEBHOOK_MAX_BYTES": 1024 * 1024,
     "WEBHOOK_TOLERANCE_SECONDS": 300,
+    # Applying events: how many a worker takes at once, how many objects it asks Stripe for side by side, and for how long
+    # what a worker took is its own; a worker that died is replaced after that.
+    "WEBHOOK_BATCH": 32,
+    "WEBHOOK_FETCHERS": 8,
+    "WEBHOOK_LEASE_SECONDS": 120,
     # Who applies what the webhook stored and runs what the sync page asks for: "embedded" is a thread of the server
     # process, "none" leaves it to `manage.py financial_worker`.
     "ENGINE": "embedded",

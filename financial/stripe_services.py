@@ -15,13 +15,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from financial import conf, engines, outbox, sync, webhooks
+from financial import conf, engines, outbox, signing, sync, webhooks
 from financial.errors import (
     CannotVerify,
     CredentialRefused,
     FinancialError,
     InvalidAmount,
     NoActiveCredential,
+    NotAuthentic,
     SyncAlreadyRunning,
 )
 from financial.gateway import AccountFacts, Budget, StripeGateway, bodies
@@ -238,7 +239,9 @@ def test_connection(credential: StripeCredential) -> AccountFacts:
         CredentialRefused, GatewayError: the key cannot be used; the message says why and what to do.
     """
     facts = gateway_for(credential).account()
-    StripeCredential.objects.filter(pk=credential.pk).update(account_id=facts.account_id, needs_attention="")
+    StripeCredential.objects.filter(pk=credential.pk).update(
+        account_id=facts.account_id, needs_attention="", paused_until=None, pause_reason="", pauses=0
+    )
     return facts
 
 
@@ -252,14 +255,7 @@ def receive_webhook(body: bytes, signature: str, *, wake: bool = True) -> Stripe
         WebhookRejected: it was not stored; `status` is the HTTP answer Stripe expects.
     """
     try:
-        event = webhooks.receive(
-            body,
-            signature,
-            signing_secrets(),
-            now=timezone.now(),
-            bytes_max=conf.get("WEBHOOK_MAX_BYTES"),
-            tolerance_seconds=conf.get("WEBHOOK_TOLERANCE_SECONDS"),
-        )
+        event = _received(body, signature)
     except (CannotVerify, ImproperlyConfigured) as error:
         logger.critical("webhooks are turned away until this is mended: %s", error)
         raise CannotVerify(str(error)) from error
@@ -268,21 +264,34 @@ def receive_webhook(body: bytes, signature: str, *, wake: bool = True) -> Stripe
     return event
 
 
+def _received(body: bytes, signature: str) -> StripeWebhookEvent:
+    try:
+        return _receive(body, signature)
+    except (NotAuthentic, CannotVerify):
+        if not signing.may_have_changed():
+            raise
+    return _receive(body, signature)  # with secrets that another process may have stored just now
+
+
+def _receive(body: bytes, signature: str) -> StripeWebhookEvent:
+    return webhooks.receive(
+        body,
+        signature,
+        signing.secrets(),
+        now=timezone.now(),
+        bytes_max=conf.get("WEBHOOK_MAX_BYTES"),
+        tolerance_seconds=conf.get("WEBHOOK_TOLERANCE_SECONDS"),
+    )
+
+
 def replay_event(event: StripeWebhookEvent) -> bool:
     """Have an event applied again; False if it is one that must not be, or a worker has it right now."""
-    return bool(_replay(StripeWebhookEvent.objects.filter(pk=event.pk)))
+    return bool(replay_events(StripeWebhookEvent.objects.filter(pk=event.pk)))
 
 
 def replay_dead_events(credential: StripeCredential) -> int:
     """Have the events applied again that could not be, and return how many."""
-    return _replay(StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD))
-
-
-def _replay(events: QuerySet[StripeWebhookEvent]) -> int:
-    count = webhooks.replay(events, now=timezone.now())
-    if count:
-        engines.wake()
-    return count
+    return replay_events(StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD))
 
 
 def set_event_aside(event: StripeWebhookEvent) -> bool:
@@ -300,12 +309,39 @@ def event_payload(event: StripeWebhookEvent) -> str:
 
 
 def signing_secrets() -> list[webhooks.SigningSecret]:
-    """Return every secret a webhook may be signed with: each credential's own, and the environment's."""
-    credentials = StripeCredential.objects.filter(is_sample=False, is_from_environment=False).defer("secret_key")
-    found = [webhooks.SigningSecret(row, row.webhook_secret) for row in credentials if row.webhook_secret]
-    from_environment = [str(secret) for secret in conf.get("STRIPE_WEBHOOK_SECRETS") if secret]
-    active = StripeCredential.objects.active() if from_environment else None
-    return found + [webhooks.SigningSecret(active, secret) for secret in from_environment if active]
+    """Return every secret a webhook may be signed with: each credential's own, further ones, and the environment's."""
+    return signing.secrets()
+
+
+def keep_previous_webhook_secret(credential: StripeCredential, secret: str) -> None:
+    """Accept the signing secret that was just replaced for another day."""
+    signing.keep_previous(credential, secret, now=timezone.now())
+
+
+def replay_events(events: QuerySet[StripeWebhookEvent], *, wake: bool = True) -> int:
+    """Let events be applied once more, and return how many wait now; those of another mode or account never do."""
+    replayed = webhooks.replay(events, now=timezone.now())
+    if wake and replayed:
+        engines.wake()
+    return replayed
+
+
+def apply_events(events: QuerySet[StripeWebhookEvent]) -> None:
+    """Apply what of these waits, in this process; how it went is on the rows."""
+    webhooks.apply_held(events, gateway_for)
+
+
+def fetch_event(credential: StripeCredential, event_id: str) -> StripeWebhookEvent:
+    """Get an event that never came here from Stripe, which keeps them for 30 days, and put it into the inbox.
+
+    Raises:
+        ResourceMissing: Stripe does not know it.
+        CredentialRefused, GatewayError: it could not be asked for.
+    """
+    payload = gateway_for(credential).fetch("/v1/events", event_id)
+    source = StripeWebhookEvent.Source.REPLAY
+    webhooks.file(credential, [orjson.dumps(payload)], source=source, now=timezone.now())
+    return StripeWebhookEvent.objects.get(credential=credential, event_id=event_id)
 
 
 def request_sync(

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from xdist.scheduler import LoadScopeScheduling
 
+from financial import signing
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
 from sandbox.http.server import Server, running
@@ -55,6 +56,7 @@ def _on_postgres() -> bool:
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     cache.clear()
+    signing.forget()
 
 
 @pytest.fixture(autouse=True)

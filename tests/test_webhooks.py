@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.utils import timezone
 
 from financial import stripe_services, webhooks
+from financial.gateway import StripeGateway
 from financial.mirror import store
 from financial.mirror.resources import BY_EVENT, BY_NAME
 from financial.models import (
@@ -25,7 +26,7 @@ from financial.models import (
     Transaction,
 )
 from tests import payloads
-from tests.conftest import TEST_WEBHOOK_SECRET
+from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET
 from tests.stripe_stub import StripeStub, error_body, status
 
 pytestmark = pytest.mark.django_db
@@ -295,28 +296,50 @@ def test_two_workers_do_not_take_the_same_event(deliver: Deliver) -> None:
     assert not webhooks.claim(same, now=timezone.now())
 
 
+class Raced(StripeGateway):
+    """Between its answer and our write somebody else is faster, once for each of `others`."""
+
+    others: ClassVar[list[Callable[[], None]]] = []
+
+    def look(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        answer = super().look(*args, **kwargs)
+        if self.others:
+            self.others.pop()()
+        return answer
+
+
+@pytest.fixture
+def raced(stripe_stub: StripeStub) -> Iterator[webhooks.OpenGateway]:
+    yield lambda _: Raced(TEST_KEY, base_url=stripe_stub.url)
+    Raced.others.clear()
+
+
+@pytest.mark.parametrize("objects", [1, 2])
 def test_a_row_written_meanwhile_is_fetched_again(
-    deliver: Deliver, stripe_stub: StripeStub, credential: StripeCredential
+    deliver: Deliver,
+    stripe_stub: StripeStub,
+    credential: StripeCredential,
+    raced: webhooks.OpenGateway,
+    settings: Any,
+    objects: int,
 ) -> None:
-    stripe_stub.put(payloads.product(name="first look"))
-    deliver("product.updated", payloads.product())
-    write = webhooks._write
-    raced: list[int] = []
+    settings.FINANCIAL_WEBHOOK_FETCHERS = 1
+    ids = [f"prod_{number}" for number in range(1, objects + 1)]
+    for stripe_id in ids:
+        stripe_stub.put(payloads.product(stripe_id, name="first look"))
+        deliver("product.updated", payloads.product(stripe_id))
 
-    def write_after_another(*args: Any) -> bool:
-        if not raced:
-            raced.append(1)
-            other = payloads.product(name="somebody else")
-            store.save(credential, BY_NAME["product"], other, seen=store.draw(), api_version="test")
-            stripe_stub.put(payloads.product(name="second look"))
-        return write(*args)
+    def somebody_else() -> None:
+        other = payloads.product(name="somebody else")
+        store.save(credential, BY_NAME["product"], other, seen=store.draw(), api_version="test")
+        stripe_stub.put(payloads.product(name="second look"))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(webhooks, "_write", write_after_another)
-        work()
+    Raced.others.append(somebody_else)
+    webhooks.apply_due(raced, now=timezone.now())
 
-    assert StripeProduct.objects.get().name == "second look"
-    assert StripeWebhookEvent.objects.get().state == State.DONE
+    assert StripeProduct.objects.get(stripe_id="prod_1").name == "second look"
+    assert set(StripeWebhookEvent.objects.values_list("state", flat=True)) == {"done"}
+    assert len(stripe_stub.requests) == objects + 1
 
 
 def test_handle_webhook_stores_and_applies_at_once(credential: StripeCredential, stripe_stub: StripeStub) -> None:

@@ -33,7 +33,8 @@ class Resource:
     `name` is Stripe's `object`, `path` its collection, `service` the SDK's. `parents` maps a foreign key of the model to
     the name of the resource it points to; the parent's id stands in `<key>_stripe_id`. `list_params` are what a complete
     listing needs. `expand` is asked for when one object is fetched; what it embeds is mirrored with it. `events` are the
-    webhook types that make us look at the object again, `gone` those after which it is deleted for good.
+    webhook types that carry the object and make us look at it again, `gone` those after which it is deleted for good.
+    `hints` carry another object that names this one under its `name`. The reason of each is in docs/webhooks.md.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Resource:
     list_params: Mapping[str, Any] = field(default_factory=dict)
     expand: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 RESOURCES: tuple[Resource, ...] = (
@@ -78,6 +80,18 @@ RESOURCES: tuple[Resource, ...] = (
         translate.CUSTOMER,
         events=("customer.created", "customer.updated", "customer.deleted"),
         gone=("customer.deleted",),
+        hints=(
+            "payment_method.attached",
+            "payment_method.updated",
+            "payment_method.automatically_updated",
+            "payment_method.detached",
+            "customer.source.created",
+            "customer.source.updated",
+            "customer.source.deleted",
+            "customer.discount.created",
+            "customer.discount.updated",
+            "customer.discount.deleted",
+        ),
     ),
     Resource(
         "payment_intent",
@@ -115,6 +129,7 @@ RESOURCES: tuple[Resource, ...] = (
         ),
         parents={"customer": "customer", "payment_intent": "payment_intent"},
         expand=("balance_transaction",),
+        hints=("review.opened", "review.closed"),
     ),
     Resource(
         "refund",
@@ -124,7 +139,7 @@ RESOURCES: tuple[Resource, ...] = (
         translate.REFUND,
         events=("refund.created", "refund.updated", "refund.failed", "charge.refund.updated"),
         parents={"payment_intent": "payment_intent", "charge": "charge"},
-        expand=("balance_transaction", "failure_balance_transaction"),
+        expand=("balance_transaction", "failure_balance_transaction", "charge"),  # it moved what the charge shows
     ),
     Resource(
         "dispute",
@@ -140,6 +155,7 @@ RESOURCES: tuple[Resource, ...] = (
             "charge.dispute.funds_reinstated",
         ),
         parents={"payment_intent": "payment_intent", "charge": "charge"},
+        expand=("charge",),  # no event of its own tells that it is disputed
     ),
     Resource(
         "subscription",
@@ -176,6 +192,9 @@ RESOURCES: tuple[Resource, ...] = (
             "invoice.payment_succeeded",
             "invoice.payment_failed",
             "invoice.payment_action_required",
+            "invoice.payment_attempt_required",
+            "invoice.overpaid",
+            "invoice.will_be_due",
             "invoice.overdue",
             "invoice.sent",
             "invoice.voided",
@@ -184,6 +203,7 @@ RESOURCES: tuple[Resource, ...] = (
         ),
         parents={"customer": "customer", "subscription": "subscription"},
         gone=("invoice.deleted",),
+        hints=("invoice_payment.paid", "credit_note.created", "credit_note.updated", "credit_note.voided"),
     ),
     Resource(
         "payout",
@@ -212,7 +232,8 @@ RESOURCES: tuple[Resource, ...] = (
 )
 BY_NAME: Mapping[str, Resource] = {resource.name: resource for resource in RESOURCES}
 BY_EVENT: Mapping[str, Resource] = {event: resource for resource in RESOURCES for event in resource.events}
-EVENT_TYPES: tuple[str, ...] = tuple(BY_EVENT)
+BY_HINT: Mapping[str, Resource] = {event: resource for resource in RESOURCES for event in resource.hints}
+EVENT_TYPES: tuple[str, ...] = (*BY_EVENT, *BY_HINT)
 
 
 def embeds(resource: Resource) -> tuple[str, ...]:

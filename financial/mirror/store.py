@@ -116,11 +116,23 @@ def save(
     return row if written or row.is_deleted else None
 
 
-def mark_deleted(credential: StripeCredential, resource: Resource, stripe_id: str, *, now: datetime) -> int:
-    """Leave a tombstone and return the number of rows marked. The row keeps what it last showed."""
-    return resource.model.objects.filter(credential=credential, stripe_id=stripe_id, deleted_at=None).update(
-        deleted_at=now, version=draw()
+def mark_deleted(
+    credential: StripeCredential, resource: Resource, stripe_id: str, *, now: datetime, for_good: bool = False
+) -> int:
+    """Leave a tombstone and return the number of rows marked. The row keeps what it last showed.
+
+    With `for_good`, because an event said so, also where there is no row yet: what is listed or told late finds it.
+    """
+    rows = resource.model.objects.filter(credential=credential, stripe_id=stripe_id)
+    marked = rows.filter(deleted_at=None).update(deleted_at=now, version=draw())
+    if marked or not for_good or rows.exists():
+        return marked
+    grave = resource.model(
+        credential=credential, stripe_id=stripe_id, livemode=credential.livemode, deleted_at=now, version=draw()
     )
+    resource.model.objects.bulk_create([grave], ignore_conflicts=True)
+    rows.filter(deleted_at=None).update(deleted_at=now, version=draw())  # somebody may have been faster
+    return 1
 
 
 def missing_parents(

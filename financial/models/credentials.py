@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -35,6 +35,30 @@ def livemode_of(key: str) -> bool | None:
     return None
 
 
+class SecretKeeper(models.Model):
+    """A row with secrets: counts its changes in this process, and leaves the secrets out of pickles."""
+
+    generation: ClassVar[int] = 0
+
+    class Meta:
+        abstract = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is taken out is deferred: who unpickles a saved row gets it from the database."""
+        hidden = {field.attname for field in self._meta.concrete_fields if isinstance(field, EncryptedTextField)}
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in hidden or self.pk is None}
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        SecretKeeper.generation += 1
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(*args, **kwargs)
+        SecretKeeper.generation += 1
+        return deleted
+
+
 class CredentialQuerySet(models.QuerySet["StripeCredential"]):
     def active(self) -> StripeCredential | None:
         """Return *the* active credential: the environment's if its key is set there, else the one marked active."""
@@ -56,7 +80,7 @@ class CredentialQuerySet(models.QuerySet["StripeCredential"]):
         return self.active() or self.filter(is_sample=True).first()
 
 
-class StripeCredential(models.Model):
+class StripeCredential(SecretKeeper):
     """One set of keys; at most one is active. Rows of the mirror belong to the credential they were read with."""
 
     name = models.CharField(max_length=100, unique=True)
@@ -105,7 +129,15 @@ class StripeCredential(models.Model):
         with transaction.atomic():
             if self.is_active:
                 StripeCredential.objects.filter(is_active=True).exclude(pk=self.pk).update(is_active=False)
+            if not kwargs.get("update_fields"):
+                self._forget_trouble()
             super().save(*args, **kwargs)
+
+    def _forget_trouble(self) -> None:
+        """Whoever saves it may have mended what it paused for."""
+        if self.pause_reason and self.needs_attention == self.pause_reason:
+            self.needs_attention = ""
+        self.paused_until, self.pause_reason, self.pauses = None, "", 0
 
     @property
     def mode(self) -> str:

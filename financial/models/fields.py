@@ -71,8 +71,13 @@ class EncryptedTextField(_TextField):
     def get_lookup(self, lookup_name: str) -> Any:
         return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
 
+    def value_from_object(self, obj: models.Model) -> str:
+        """What `model_to_dict` and forms get: the end of the text at most. The attribute holds the text."""
+        value = str(getattr(obj, self.attname) or "")
+        return f"****{value[-4:]}" if len(value) >= 12 else "****" if value else ""
+
     def value_to_string(self, obj: models.Model) -> str:
-        return "" if not self.value_from_object(obj) else "****"  # dumpdata must not print it
+        return "****" if getattr(obj, self.attname) else ""  # dumpdata must not print it
 
 
 class EncryptedBytesField(_BinaryField):
@@ -102,6 +107,10 @@ class EncryptedJSONField(_JSONTextField):
 
     def get_lookup(self, lookup_name: str) -> Any:
         return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
+
+    def value_from_object(self, obj: models.Model) -> dict[str, Any]:
+        """What `model_to_dict` gets: which keys there are. The attribute holds the object."""
+        return dict.fromkeys(getattr(obj, self.attname) or {}, "****")
 
     def value_to_string(self, obj: models.Model) -> str:
         return ""

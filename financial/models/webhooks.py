@@ -8,7 +8,7 @@ from typing import Any, Self
 from django.db import models
 
 from financial.errors import CredentialRefused
-from financial.models.credentials import StripeCredential, is_webhook_secret, last_four
+from financial.models.credentials import SecretKeeper, StripeCredential, is_webhook_secret, last_four
 from financial.models.fields import EncryptedBytesField, EncryptedTextField
 
 
@@ -18,7 +18,7 @@ class WebhookSecretQuerySet(models.QuerySet["StripeWebhookSecret"]):
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now))
 
 
-class StripeWebhookSecret(models.Model):
+class StripeWebhookSecret(SecretKeeper):
     """A further signing secret of a credential: of another endpoint, or the one before the present one until it expires."""
 
     credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="webhook_secrets")
