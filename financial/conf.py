@@ -27,7 +27,8 @@ DEFAULTS: dict[str, Any] = {
     # Sync: pages under way at once, and how often it runs by itself (0: never).
     "SYNC_READERS": 32,
     "SYNC_EVERY_MINUTES": 15,
-    # Webhooks.
+    # Webhooks. The address Stripe shall post to; empty means the one this site is seen under.
+    "WEBHOOK_URL": "",
     "WEBHOOK_MAX_BYTES": 1024 * 1024,
     "WEBHOOK_TOLERANCE_SECONDS": 300,
     # Applying events: how many a worker takes at once, how many objects it asks Stripe for side by side, and for how long

@@ -373,3 +373,18 @@ class SubscriptionForm(_ForCustomer):
                 " or begin with a trial.",
             )
         return self.cleaned_data
+
+
+class EndpointForm(ActionForm):
+    """Registers the webhook endpoint or corrects it; what is sent is not typed but known."""
+
+    parameters: ClassVar[Mapping[str, str]] = {}
+
+    action = forms.ChoiceField(choices=(("register", "Register"), ("correct", "Correct")), widget=forms.HiddenInput)
+    endpoint = forms.RegexField(r"\Awe_[A-Za-z0-9_]{1,100}\Z", required=False, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        if self.cleaned_data.get("action") == "correct" and not self.cleaned_data.get("endpoint"):
+            raise ValidationError("This form is incomplete. Reload the page.")
+        return self.cleaned_data

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.db import transaction
 
-from financial.errors import CardDeclined, GatewayError, IdempotencyConflict, OutcomeUnknown, RequestInFlight
+from financial.errors import (
+    CardDeclined,
+    FinancialError,
+    GatewayError,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    RequestInFlight,
+)
 from financial.gateway import bodies
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME, Resource, own_expand
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("financial.stripe_services.outbox")
 State = StripeRequest.State
 IN_FLIGHT = timedelta(seconds=90)
+KEY_LASTS = timedelta(hours=23)  # at Stripe a day
 CLOCKS_DIFFER = timedelta(minutes=10)
 LOOK_BACK = 1000  # objects of the kind created since
 
@@ -50,7 +58,7 @@ def create(
         GatewayError: Stripe refused; nothing was created, except that a declined payment exists, unpaid, and is mirrored.
         OutcomeUnknown: call again with the same key.
     """
-    request, is_new = _open(credential, resource, body, idempotency_key or uuid.uuid4().hex)
+    request, is_new = _open(credential, f"{resource.service}.create", body, idempotency_key or uuid.uuid4().hex)
     if request.state == State.DONE:
         return _row(credential, resource, request.object_stripe_id, gateway)
     if not is_new and not _take_over(request, now):
@@ -70,6 +78,44 @@ def create(
         _close(request, State.DONE, object_stripe_id=str(payload["id"]))
     logger.info("%s created=%s", resource.name, payload["id"])
     return row or _row(credential, resource, str(payload["id"]), gateway)
+
+
+def once(
+    credential: StripeCredential,
+    operation: str,
+    body: Mapping[str, Any],
+    *,
+    idempotency_key: str,
+    now: datetime,
+    send: Callable[[bool], dict[str, Any]],
+    keep: Callable[[dict[str, Any]], None],
+) -> str:
+    """Do one write to what is not mirrored, and return the id of the object it concerned.
+
+    `send(repeats)` asks Stripe with the idempotency key; `repeats` says that an earlier attempt was made so lately that
+    Stripe gives its answer again. `keep(payload)` stores what must not be lost, in the transaction that closes the request.
+
+    Raises:
+        IdempotencyConflict, RequestInFlight, GatewayError: as `create`.
+    """
+    request, is_new = _open(credential, operation, body, idempotency_key)
+    if request.state == State.DONE:
+        return str(request.object_stripe_id)
+    if not is_new and not _take_over(request, now):
+        raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
+    try:
+        payload = send(not is_new and request.created_at > now - KEY_LASTS)
+    except GatewayError as error:
+        _close(request, State.UNKNOWN if isinstance(error, OutcomeUnknown) else State.REFUSED, error=error)
+        raise
+    except FinancialError:
+        _close(request, State.REFUSED)
+        raise
+    with transaction.atomic():
+        keep(payload)
+        _close(request, State.DONE, object_stripe_id=str(payload["id"]))
+    logger.info("%s done=%s", operation, payload["id"])
+    return str(payload["id"])
 
 
 def _send(
@@ -111,13 +157,14 @@ def fetch_and_save(
 
 
 def _open(
-    credential: StripeCredential, resource: Resource, body: Mapping[str, Any], key: str
+    credential: StripeCredential, operation: str, body: Mapping[str, Any], key: str
 ) -> tuple[StripeRequest, bool]:
-    fingerprint = hashlib.sha256(orjson.dumps([resource.service, body], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    named = operation.removesuffix(".create")
+    fingerprint = hashlib.sha256(orjson.dumps([named, body], option=orjson.OPT_SORT_KEYS)).hexdigest()
     request, is_new = StripeRequest.objects.get_or_create(
         credential=credential,
         idempotency_key=key,
-        defaults={"operation": f"{resource.service}.create", "fingerprint": fingerprint},
+        defaults={"operation": operation, "fingerprint": fingerprint},
     )
     if request.fingerprint != fingerprint:
         raise IdempotencyConflict("This form was already sent with other values.")

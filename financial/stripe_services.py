@@ -9,13 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from financial import conf, engines, outbox, signing, sync, webhooks
+from financial import conf, endpoints, engines, outbox, signing, sync, webhooks
 from financial.errors import (
     CannotVerify,
     CredentialRefused,
@@ -306,6 +307,48 @@ def event_payload(event: StripeWebhookEvent) -> str:
         return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return ""
+
+
+def webhook_registration(credential: StripeCredential, url: str) -> endpoints.Registration:
+    """Ask Stripe for the endpoint with this address; one request per hundred endpoints.
+
+    Raises:
+        CredentialRefused, GatewayError: Stripe could not be asked; the message says why and what to do.
+    """
+    return endpoints.look(url, gateway_for(credential))
+
+
+def webhook_url_refusal(credential: StripeCredential, url: str) -> str:
+    """Return why Stripe would not deliver to this address, in words; empty if it would."""
+    is_stripe = urlsplit(conf.get("STRIPE_BASE_URL")).hostname == "api.stripe.com"
+    return endpoints.refusal(url, livemode=credential.livemode, is_stripe=is_stripe)
+
+
+def register_webhook(credential: StripeCredential, url: str, *, idempotency_key: str) -> str:
+    """Register this address at Stripe with the events we apply, store its signing secret, and return its id.
+
+    Raises:
+        FinancialError: nothing was registered, or nobody knows; then the same key finishes it.
+    """
+    if refusal := webhook_url_refusal(credential, url):
+        raise FinancialError(refusal)
+    gateway = gateway_for(credential)
+    return endpoints.register(credential, url, gateway, idempotency_key=idempotency_key, now=timezone.now())
+
+
+def unfinished_registration(credential: StripeCredential) -> str:
+    """Return the key with which `register_webhook` finishes what was begun; empty if nothing is open."""
+    return endpoints.unfinished(credential, now=timezone.now())
+
+
+def correct_webhook(credential: StripeCredential, endpoint_id: str, *, idempotency_key: str) -> str:
+    """Have an endpoint sent exactly the events we apply, and return its id.
+
+    Raises:
+        FinancialError: as `register_webhook`.
+    """
+    gateway = gateway_for(credential)
+    return endpoints.correct(credential, endpoint_id, gateway, idempotency_key=idempotency_key, now=timezone.now())
 
 
 def signing_secrets() -> list[webhooks.SigningSecret]:

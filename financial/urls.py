@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from financial.views import actions, base, dashboard, inbox, mirror, sync, webhook
+from financial.views import actions, base, dashboard, endpoint, inbox, mirror, sync, webhook
 
 app_name = "financial"
 
@@ -28,6 +28,7 @@ urlpatterns = [
     path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),
     path("stripe/events/", inbox.EventList.as_view(), name="events"),
     path("stripe/events/<path:event_id>/", inbox.EventDetail.as_view(), name="event"),
+    path("stripe/endpoint/", endpoint.Endpoint.as_view(), name="endpoint"),
     path("stripe/webhook/", webhook.receive, name="webhook"),
     path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
     path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from financial.gateway.budget import Budget
 from financial.gateway.client import API_VERSION, AccountFacts, Page, StripeGateway
+from financial.gateway.endpoints import WebhookEndpoint
 from financial.gateway.signature import verify
 
-__all__ = ["API_VERSION", "AccountFacts", "Budget", "Page", "StripeGateway", "verify"]
+__all__ = ["API_VERSION", "AccountFacts", "Budget", "Page", "StripeGateway", "WebhookEndpoint", "verify"]

@@ -33,6 +33,7 @@ from financial.errors import (
 )
 from financial.gateway.budget import Budget
 from financial.gateway.clock import RemoteClock
+from financial.gateway.endpoints import WebhookEndpoint, endpoint_of
 from financial.gateway.failures import error_from
 
 if TYPE_CHECKING:
@@ -262,6 +263,19 @@ class StripeGateway:
         services = getattr(self._sdk, "v1", self._sdk)
         options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
         return self._retried(lambda: self._written(getattr(services, service).create, _form(body), options))
+
+    def update(self, service: str, stripe_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> Payload:
+        """Change an object through the SDK's `service` and return its payload; keys and errors as in `create`."""
+        services = getattr(self._sdk, "v1", self._sdk)
+        options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
+        return self._retried(lambda: self._written(getattr(services, service).update, stripe_id, _form(body), options))
+
+    def webhook_endpoints(self) -> list[WebhookEndpoint]:
+        """Return every webhook endpoint of the account.
+
+        Stripe: https://docs.stripe.com/api/webhook_endpoints/list
+        """
+        return [endpoint_of(payload) for payload in self.iterate("/v1/webhook_endpoints", {})]
 
     def _written(self, call: Callable[..., Any], *arguments: Any) -> Payload:
         import stripe

@@ -149,6 +149,7 @@ class EventDetail(StaffView):
                 "object_address": object_address(place),
                 "changes": [Change(what, object_address(what)) for what in reports.changed(event)],
                 "covered_by": _covered_by(event),
+                "covered_by_address": _address_of(_covered_by(event)),
                 "related": event_rows(reports.events_of_object(event)),
                 "delay": _between(event.created_at, event.received_at),
                 "lag": _between(event.received_at, event.handled_at),
@@ -219,11 +220,8 @@ def event_rows(events: Sequence[StripeWebhookEvent]) -> list[EventRow]:
 
 def event_address(event: StripeWebhookEvent) -> str:
     """Return where an event is shown; nothing for an id that fits in no address."""
-    try:
-        address = reverse("financial:event", args=[event.event_id])
-    except NoReverseMatch:
-        return ""
-    return f"{address}?{urlencode({'account': event.account})}" if event.account else address
+    address = _address_of(event.event_id)
+    return f"{address}?{urlencode({'account': event.account})}" if event.account and address else address
 
 
 def object_address(place: reports.Touched | None) -> str:
@@ -241,8 +239,16 @@ def _name_for_audit(event: StripeWebhookEvent) -> str:
 
 
 def _covered_by(event: StripeWebhookEvent) -> str:
-    found = (change.get("covered_by") for change in event.changes if isinstance(change, dict))
-    return str(next((name for name in found if name), ""))
+    """Return the id of the event whose look at the object served this one too."""
+    found = (change for change in event.changes if isinstance(change, dict) and change.get("change") == "covered")
+    return str(next((change.get("by") for change in found if change.get("by")), ""))
+
+
+def _address_of(event_id: str) -> str:
+    try:
+        return reverse("financial:event", args=[event_id]) if event_id else ""
+    except NoReverseMatch:
+        return ""
 
 
 def _between(start: dt.datetime | None, end: dt.datetime | None) -> dt.timedelta | None:
@@ -260,6 +266,14 @@ def explain(event: StripeWebhookEvent, now: dt.datetime) -> Explanation:
 
 
 def _explain_waiting(event: StripeWebhookEvent, now: dt.datetime) -> Explanation:
+    paused_until = event.credential.paused_until
+    if paused_until and paused_until > now:
+        return Explanation(
+            "warn",
+            f"Nothing of this account is applied for the moment, because Stripe could not be asked. "
+            f"{event.credential.pause_reason}",
+            "It goes on by itself. Where the key is refused, put a valid one into the credential.",
+        )
     if event.due_at and event.due_at < now - OVERDUE:
         return Explanation(
             "warn",

@@ -10,13 +10,13 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
 
 from financial import audit, conf, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential, SyncRun, SyncStep
 from financial.views.base import StaffView
+from financial.views.endpoint import webhook_url
 from financial.views.inbox import PERMISSION as EVENTS_PERMISSION
 from financial.views.inbox import event_rows
 
@@ -119,7 +119,7 @@ class SyncPage(StaffView):
             **self._inbox(self.credential),
             "every_minutes": conf.get("SYNC_EVERY_MINUTES"),
             "is_active": self.credential == StripeCredential.objects.active(),
-            "endpoint": request.build_absolute_uri(reverse("financial:webhook")),
+            "endpoint": webhook_url(request),
             "has_secret": self._has_secret(),
         }
         return self.page("financial/sync.html", context)

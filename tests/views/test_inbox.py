@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from financial import refusals, stripe_services, work
-from financial.models import AuditEvent, StripeProduct, StripeWebhookEvent
+from financial.models import AuditEvent, StripeCredential, StripeProduct, StripeWebhookEvent
 from tests import payloads
 from tests.conftest import TEST_WEBHOOK_SECRET
 from tests.views import factory
@@ -20,6 +20,7 @@ from tests.views import factory
 pytestmark = pytest.mark.django_db
 EVENTS = reverse("financial:events")
 State = StripeWebhookEvent.State
+past, later = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (2026, 2999))
 SEES = (*factory.VIEW_ALL, "view_stripewebhookevent")
 
 
@@ -232,6 +233,24 @@ def test_the_page_says_what_it_changed_with_links(page, shop):
     assert "Updated" in text and "po_1" in text and "Created" in text
 
 
+def test_an_event_covered_by_another_leads_to_it(page, shop):
+    noted = [{"object": "product", "id": "prod_1", "change": "covered", "by": "evt_other"}]
+    event = factory.event(shop, changes=noted)
+
+    text = page.get(address(event)).text
+
+    assert f'href="{reverse("financial:event", args=["evt_other"])}"' in text
+
+
+def test_a_pause_of_the_whole_account_is_explained(page, shop):
+    StripeCredential.objects.filter(pk=shop.pk).update(paused_until=later, pause_reason="The key was revoked.")
+    event = factory.event(shop, state=State.WAITING, due_at=past)
+
+    text = page.get(address(event)).text
+
+    assert "Nothing of this account is applied" in text and "The key was revoked." in text
+
+
 def test_times_say_how_long_each_step_took(page, shop):
     event = factory.event(
         shop,
@@ -255,9 +274,6 @@ def test_other_events_of_the_object_are_listed(page, shop):
 
     assert address(other) in text
     assert "invoice.voided" not in text
-
-
-past, later = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (2026, 2999))
 
 
 @pytest.mark.parametrize(
