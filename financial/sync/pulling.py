@@ -21,10 +21,10 @@ from financial import conf
 from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused
 from financial.ledger import journal
 from financial.mirror import store
-from financial.mirror.resources import BY_NAME, RESOURCES, Resource, own_expand
+from financial.mirror.resources import RESOURCES, Resource, own_expand
 from financial.models import StripeCredential, SyncRun, SyncStep
 from financial.sync import catchup, proof, runs, spans
-from financial.sync.reading import Collection, Delivery, Reader
+from financial.sync.reading import Collection, Delivery, Reader, ReadingEnded
 
 if TYPE_CHECKING:
     from financial.gateway import StripeGateway
@@ -48,6 +48,14 @@ def perform(run: SyncRun, gateway: StripeGateway, *, listener: Listener | None =
     does anything unexpected, which is raised once the run is marked.
     """
     pull = _Pull(run, gateway, listener or _quiet)
+    try:
+        return _performed(pull)
+    finally:
+        catchup.release(run)
+
+
+def _performed(pull: _Pull) -> SyncRun:
+    run = pull.run
     try:
         with _few_collections():
             pull.go()
@@ -103,6 +111,7 @@ class _Pull:
     tell: Listener
     errors: list[str] = field(default_factory=list)
     parts: dict[str, _Part] = field(default_factory=dict)
+    covering: set[str] = field(default_factory=set)  # resources that are listed instead of their events being applied
     signed_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -147,28 +156,33 @@ class _Pull:
                 self._add(step, resource, spans.load(step.spans) or spans.fresh(int(now.timestamp())))
 
     def _prepare_catch_up(self, now: datetime) -> bool:
-        """Fetch what events name, and lay out what must be listed; False if the events cannot be read."""
+        """Apply what events name, and lay out what must be listed; False if the events cannot be read."""
         until = runs.covered_until(self.credential) or now
         try:
-            changed = catchup.changed(self.gateway, since=until - catchup.OVERLAP)
+            catchup.collect(self.run, self.gateway, since=until - catchup.OVERLAP, tick=self._sign)
         except PermissionRefused:
             runs.begin(self.run, kind=Kind.FULL, reads_from=now)
             return False
         for resource in self._wanted():
             step = self._step(resource, None)
-            of_resource = changed.get(resource.name, {})
             polled = catchup.POLLED.get(resource.name)
+            ids = catchup.held(self.run, resource)
             if polled is not None:
-                self._add(step, resource, spans.since(int((until - polled).timestamp()), int(now.timestamp())))
-            elif catchup.is_too_much(self.credential, resource, of_resource):
+                self._catch_up(step, resource, ids)
+                if step.state != State.FAILED:
+                    self._add(step, resource, spans.since(int((until - polled).timestamp()), int(now.timestamp())))
+            elif catchup.is_too_much(self.credential, resource, ids):
+                self.covering.add(resource.name)
+                step.gone = catchup.apply_deletions(self.run, resource, self.gateway, tick=self._sign).gone
                 self._add(step, resource, spans.fresh(int(now.timestamp())))
             else:
-                self._catch_up(step, resource, of_resource)
+                self._catch_up(step, resource, ids)
         return True
 
     def _catch_up_since(self, moment: datetime) -> None:
-        for name, changed in catchup.changed(self.gateway, since=moment - catchup.OVERLAP).items():
-            catchup.bring_up_to_date(self.credential, BY_NAME[name], changed, self.gateway, tick=self._sign)
+        catchup.collect(self.run, self.gateway, since=moment - catchup.OVERLAP, tick=self._sign)
+        for resource in RESOURCES:
+            self._heed(resource, catchup.apply(self.run, resource, self.gateway, tick=self._sign))
 
     def _wanted(self) -> list[Resource]:
         return [resource for resource in RESOURCES if not self.run.resources or resource.name in self.run.resources]
@@ -190,15 +204,34 @@ class _Pull:
         )
         self._mark(step, state=State.RUNNING, started_at=step.started_at or timezone.now())
 
-    def _catch_up(self, step: SyncStep, resource: Resource, changed: dict[str, bool]) -> None:
+    def _catch_up(self, step: SyncStep, resource: Resource, ids: set[str]) -> None:
         self._mark(step, state=State.RUNNING, started_at=timezone.now())
-        step.read = len(changed)
-        step.written, step.gone = catchup.bring_up_to_date(
-            self.credential, resource, changed, self.gateway, tick=self._sign
-        )
+        applied = catchup.apply(self.run, resource, self.gateway, tick=self._sign)
+        error = self._heed(resource, applied)
         self._mark(
-            step, state=State.DONE, finished_at=timezone.now(), read=step.read, written=step.written, gone=step.gone
+            step,
+            state=State.FAILED if error else State.DONE,
+            finished_at=timezone.now(),
+            read=len(ids),
+            written=applied.written,
+            gone=applied.gone,
+            error=error,
         )
+
+    def _heed(self, resource: Resource, applied: catchup.Applied) -> str:
+        """Return and note what went wrong with events, if anything did.
+
+        Raises:
+            ReadingEnded: Stripe cannot be had, so no other resource can be read either.
+        """
+        if not applied.failed:
+            return ""
+        self.credential.refresh_from_db(fields=("pause_reason",))
+        if self.credential.pause_reason:
+            raise ReadingEnded(f"{resource.name}: {self.credential.pause_reason}")
+        error = f"{applied.failed:,} events could not be applied; each says why in the inbox."
+        self.errors.append(f"{resource.name}: {error}")
+        return error
 
     # Reading and writing
 
@@ -282,8 +315,11 @@ class _Pull:
         if self.run.kind == Kind.VERIFY:
             self._judge(part, finding)
         else:
-            step.gone, step.unlisted = self._look_for(part.collection.resource, finding.undelivered)
+            gone, step.unlisted = self._look_for(part.collection.resource, finding.undelivered)
+            step.gone += gone
             step.missing = finding.missing
+        if step.resource in self.covering:
+            catchup.cover(self.run, part.collection.resource)
         is_proved = not (step.missing or step.different or (step.gone and self.run.kind == Kind.VERIFY))
         step.error = "" if is_proved else _difference(step)
         if not is_proved:

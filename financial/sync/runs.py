@@ -120,7 +120,8 @@ def finish(run: SyncRun, error: str) -> None:
     run.finished_at = run.seen_at = timezone.now()
     run.save(update_fields=_ENDINGS)
     if not error:
-        StripeCredential.objects.filter(pk=run.credential_id).exclude(needs_attention="").update(needs_attention="")
+        troubled = StripeCredential.objects.filter(pk=run.credential_id).exclude(needs_attention="", paused_until=None)
+        troubled.update(needs_attention="", paused_until=None, pause_reason="", pauses=0)
     logger.info("sync=%s kind=%s state=%s booked=%s settled=%s error=%s", run.pk, run.kind, run.state, run.booked,
                 run.settled, error)  # fmt: skip
 

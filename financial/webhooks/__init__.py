@@ -12,7 +12,7 @@ does it. Receives secrets and a gateway; knows neither keys nor HTTP answers.
 from __future__ import annotations
 
 from financial.webhooks.applying import OpenGateway, apply, apply_due, apply_held
-from financial.webhooks.inbox import PAUSES, claim, replay, set_aside
+from financial.webhooks.inbox import PAUSES, claim, cover, hold, replay, set_aside
 from financial.webhooks.receiving import SigningSecret, file, receive
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "apply_due",
     "apply_held",
     "claim",
+    "cover",
     "file",
+    "hold",
     "receive",
     "replay",
     "set_aside",

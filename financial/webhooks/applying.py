@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ logger = logging.getLogger("financial.stripe_services.webhooks")
 ROUNDS_MAX = 5
 OUTAGES_MAX = 3  # objects in a row that could not be had; then the rest is not even asked for
 REFUSED = (AuthenticationRefused, CredentialRefused)
+NEWS_LASTS = timedelta(days=1)
 TOMBSTONE = "deleted"  # where a digest stands otherwise
 OUTAGE = (StripeUnavailable, RateLimited, UnreadableAnswer)
 Payload = dict[str, Any]
@@ -118,29 +119,32 @@ def apply(event: StripeWebhookEvent, open_gateway: OpenGateway, *, now: datetime
 
 def apply_held(
     rows: QuerySet[StripeWebhookEvent], open_gateway: OpenGateway, *, tick: Callable[[], None] = lambda: None
-) -> None:
-    """Try each of these waiting events once, now, whatever lease they are under; stop where Stripe cannot be had.
+) -> list[Change]:
+    """Try each of these waiting events once, now, whatever lease they are under, and return what became of each object.
 
-    `tick` is called after each batch.
+    Stops where Stripe cannot be had. `tick` is called after each batch.
     """
+    changes: list[Change] = []
     untried = rows.filter(Q(last_attempt_at=None) | Q(last_attempt_at__lt=timezone.now()))
     size = int(conf.get("WEBHOOK_BATCH"))
     while lease := inbox.claim_of(untried, now=timezone.now(), size=size):
-        if not _work_off(lease, open_gateway):
-            return
+        accounts = _work_off(lease, open_gateway)
+        changes += [task.changes[0] for account in accounts for task in account.tasks if task.changes]
+        if any(account.is_paused for account in accounts):
+            break
         tick()
+    return changes
 
 
-def _work_off(lease: Lease, open_gateway: OpenGateway) -> bool:
-    """Do what is under the lease, and return whether there is any use in going on: False if a credential pauses."""
+def _work_off(lease: Lease, open_gateway: OpenGateway) -> list[_Account]:
     by_credential = sorted(lease.events, key=lambda event: (event.credential_id, event.pk))
-    goes_on = True
+    accounts = []
     for _, events in groupby(by_credential, key=lambda event: event.credential_id):
         batch = list(events)
         account = _Account(batch[0].credential, lease, _tasks(batch))
         account.work(open_gateway)
-        goes_on = goes_on and not account.is_paused
-    return goes_on
+        accounts.append(account)
+    return accounts
 
 
 def _tasks(events: Sequence[StripeWebhookEvent]) -> list[Task]:
@@ -419,6 +423,12 @@ def _book(credential: StripeCredential, tasks: Sequence[Task], now: datetime) ->
     }
     journal.book(credential, list(payments.values()), now=now)
     for task in tasks:
-        for kind in {notices.KIND_BY_EVENT[event.type] for event in task.events if event.type in notices.KIND_BY_EVENT}:
+        for kind in {notices.KIND_BY_EVENT[event.type] for event in task.events if _is_news(event, now)}:
             for payment_id in task.payments & set(payments):
                 notices.prepare(payments[payment_id], kind)
+
+
+def _is_news(event: StripeWebhookEvent, now: datetime) -> bool:
+    """Whether a customer is told: not of what a sync found out days later."""
+    is_late = event.created_at is None or event.created_at < now - NEWS_LASTS
+    return event.type in notices.KIND_BY_EVENT and not (is_late and event.source != StripeWebhookEvent.Source.WEBHOOK)

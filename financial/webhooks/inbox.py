@@ -19,6 +19,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
 
 from financial import conf
 from financial.models import StripeCredential, StripeWebhookEvent
@@ -29,6 +30,7 @@ PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 240
 JITTER = 0.1  # of a pause: what failed together shall not come back together
 OUTAGE_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 60))
 REFUSAL_PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
+COVERED_AT_ONCE = 200
 Change = dict[str, str]
 
 
@@ -183,6 +185,27 @@ def replay(events: QuerySet[StripeWebhookEvent], *, now: datetime) -> int:
     again = {"state": State.WAITING, "due_at": now, "lease": "", "attempts": 0, "error": "", "handled_at": None}
     tried_before = waiting.update(**again)
     return tried_before + closed.update(**again, first_attempt_at=None, last_attempt_at=None)
+
+
+def hold(events: QuerySet[StripeWebhookEvent], *, lease: str, until: datetime) -> None:
+    """Keep workers off what of these waits, for whoever applies it together; what needs attention gets one more attempt."""
+    free = Q(lease="") | Q(due_at__lte=timezone.now())
+    events.filter(free, state=State.WAITING).update(lease=lease, due_at=until)
+    events.filter(state=State.DEAD).update(state=State.WAITING, lease=lease, due_at=until, attempts=len(PAUSES))
+
+
+def cover(events: QuerySet[StripeWebhookEvent], *, by: str, now: datetime) -> int:
+    """Close waiting events whose objects were read otherwise since, and return how many."""
+    closed = 0
+    while rows := list(
+        events.filter(state=State.WAITING).only("pk", "object_type", "object_stripe_id")[:COVERED_AT_ONCE]
+    ):
+        for row in rows:
+            row.state, row.lease, row.due_at, row.error, row.handled_at = State.DONE, "", None, "", now
+            row.changes = [{"object": row.object_type, "id": row.object_stripe_id, "change": "covered", "by": by}]
+        fields = ("state", "lease", "due_at", "error", "handled_at", "changes")
+        closed += StripeWebhookEvent.objects.bulk_update(rows, fields)
+    return closed
 
 
 def set_aside(events: QuerySet[StripeWebhookEvent]) -> int:
