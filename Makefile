@@ -15,7 +15,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test test-postgres test-browser test-oldest-stripe lint format bench build check lock clean
+.PHONY: help demo run test test-postgres test-browser test-queue test-oldest-stripe lint format bench build check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-postgres: $(V)/.dev ## the same tests on PostgreSQL (POSTGRES_URL=…)
 
 test-browser: $(V)/.dev ## only the tests that drive headless Chromium
 	$(PY) -m pytest -m browser $(ARGS)
+
+test-queue: $(V)/.dev ## only the tests that start workers on Redis and RabbitMQ (REDIS_URL=… RABBITMQ_URL=…)
+	FINANCIAL_CI_REQUIRES=queue $(PY) -m pytest -m queue $(ARGS)
 
 test-oldest-stripe: $(V)/.oldest ## the service tests against the oldest Stripe SDK we support
 	PYTHONPATH=$(OLDEST) $(PY) -m pytest -m oldest_sdk $(ARGS)

@@ -36,9 +36,11 @@ DEFAULTS: dict[str, Any] = {
     "WEBHOOK_BATCH": 32,
     "WEBHOOK_FETCHERS": 8,
     "WEBHOOK_LEASE_SECONDS": 120,
-    # Who applies what the webhook stored and runs what the sync page asks for: "embedded" is a thread of the server
-    # process, "none" leaves it to `manage.py financial_worker`.
+    # Who applies what the webhook stored and runs what the sync page asks for: "embedded" are threads of the server
+    # process, "none" leaves it to `manage.py financial_worker`, "celery" to Celery's workers.
     "ENGINE": "embedded",
+    "BROKER_URL": "redis://127.0.0.1:6379/0",
+    "QUEUE": "financial",
     # Estimated fee per currency: (rate of the amount, fixed part in minor units). "*" is for all others, marked rough.
     "FEE_RULES": {"usd": ("0.029", 30), "*": ("0.029", 0)},
     # The zone that cuts days in reports; empty means Django's TIME_ZONE.

@@ -12,18 +12,28 @@ from financial.errors import CredentialRefused, SyncAlreadyRunning
 from financial.models import StripeCredential, SyncRun
 from financial.stripe_services import gateway_for, request_sync, run_sync
 
-EVENTS_PER_ROUND = 50
+EVENTS_PER_ROUND = 256
 SCHEDULE = "the schedule"
 
 
 def once() -> bool:
     """Do some of what is due and return whether there may be more."""
+    applied = apply_events()
+    return do_chores() or applied
+
+
+def apply_events() -> bool:
+    """Apply some of the events that are due and return whether there may be more."""
+    return bool(webhooks.apply_due(gateway_for, now=timezone.now(), limit=EVENTS_PER_ROUND))
+
+
+def do_chores() -> bool:
+    """Run a sync that was asked for or is due, send mails again, and return whether there may be more."""
     now = timezone.now()
-    tried = webhooks.apply_due(gateway_for, now=now, limit=EVENTS_PER_ROUND)
     ask_for_regular_sync(now)
     ran = _next_sync(now)
     notices.send_waiting()
-    return bool(tried or ran)
+    return ran
 
 
 def ask_for_regular_sync(now: datetime) -> SyncRun | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import hypothesis
@@ -34,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
         if item.get_closest_marker("postgres") and not _on_postgres() and "postgres" not in REQUIRED:
             item.add_marker(pytest.mark.skip(reason="DATABASE_URL does not name a PostgreSQL database"))
+        if item.get_closest_marker("queue") and "queue" not in REQUIRED and (away := _brokers_away()):
+            item.add_marker(pytest.mark.skip(reason=f"nobody answers on loopback: {away}"))
 
 
 class Scheduling(LoadScopeScheduling):
@@ -47,6 +51,18 @@ class Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Do what `--dist loadgroup` does: in pytest-xdist 3.8 it groups nothing under pytest 9.2."""
     return Scheduling(config, log)
+
+
+@lru_cache(maxsize=1)
+def _brokers_away() -> str:
+    """Name the brokers that the queue's tests need and that do not answer; empty if all do."""
+    away = []
+    for name, port in (("Redis", 6379), ("RabbitMQ", 5672)):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            away.append(f"{name} on port {port}")
+    return ", ".join(away)
 
 
 def _on_postgres() -> bool:

@@ -1,45 +1,37 @@
-"""The default: one daemon thread of the server process works through the rows. Any number of processes may."""
+"""The default: two daemon threads of the server process work through the rows. Any number of processes may."""
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
+from collections.abc import Callable
 
-from django.db import Error, close_old_connections
+from django.db import close_old_connections
 
-logger = logging.getLogger("financial.stripe_services.engine")
+from financial.engines.attendant import Attendant
+
 LOOK_EVERY_SECONDS = 5.0
 
-_bell = threading.Event()
-_lock = threading.Lock()
-_thread: tuple[int, threading.Thread] | None = None
+
+def _work(part: str) -> Callable[[], bool]:
+    def answer() -> bool:
+        from financial import work
+
+        close_old_connections()
+        try:
+            return bool(getattr(work, part)())
+        finally:
+            close_old_connections()
+
+    return answer
+
+
+# A sync may take minutes: events do not wait for it.
+ATTENDANTS = (
+    Attendant("financial-events", _work("apply_events"), every_seconds=LOOK_EVERY_SECONDS),
+    Attendant("financial-chores", _work("do_chores"), every_seconds=LOOK_EVERY_SECONDS),
+)
 
 
 def wake() -> None:
-    """Ring the bell; start the thread if this process has none yet, also after a fork."""
-    global _thread
-    with _lock:
-        if _thread is None or _thread[0] != os.getpid() or not _thread[1].is_alive():
-            _thread = (os.getpid(), threading.Thread(target=_run, name="financial", daemon=True))
-            _thread[1].start()
-    _bell.set()
-
-
-def _run() -> None:
-    from financial import work
-
-    while True:
-        _bell.clear()
-        try:
-            close_old_connections()
-            busy = work.once()
-        except Error:
-            busy = False
-            logger.exception("The database refused; the work stays in its rows and is tried again.")
-        except Exception:
-            busy = False
-            logger.exception("Unexpected; the work stays in its rows and is tried again.")
-        if not busy:
-            close_old_connections()
-            _bell.wait(LOOK_EVERY_SECONDS)
+    """Ring for both."""
+    for attendant in ATTENDANTS:
+        attendant.ring()

@@ -7,7 +7,6 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from financial import stripe_services
-from financial.engines import embedded
 from financial.models import StripeCredential, StripeProduct, StripeWebhookEvent, SyncRun
 from tests import payloads
 from tests.conftest import TEST_WEBHOOK_SECRET
@@ -46,28 +45,3 @@ def test_a_run_whose_credential_lost_its_key_fails_with_the_reason(
 
     run = SyncRun.objects.get()
     assert (run.state, "has no secret key" in run.error) == ("failed", True)
-
-
-def test_the_embedded_engine_starts_one_thread_and_survives_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[object] = []
-
-    class Thread:
-        def __init__(self, **_: object) -> None:
-            started.append(self)
-
-        def start(self) -> None:
-            pass
-
-        def is_alive(self) -> bool:
-            return True
-
-    monkeypatch.setattr(embedded.threading, "Thread", Thread)
-    monkeypatch.setattr(embedded, "_thread", None)
-
-    embedded.wake()
-    embedded.wake()
-    assert len(started) == 1
-
-    monkeypatch.setattr(embedded.os, "getpid", lambda: -1)
-    embedded.wake()
-    assert len(started) == 2
