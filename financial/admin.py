@@ -18,7 +18,9 @@ from financial import audit, stripe_services
 from financial.errors import FinancialError
 from financial.models import (
     MIRROR_MODELS,
+    Account,
     AuditEvent,
+    Entry,
     MirrorRow,
     PaymentNotice,
     StripeCredential,
@@ -235,6 +237,20 @@ class MirrorAdmin(LookOnly):
 for _model in MIRROR_MODELS:
     assert issubclass(_model, MirrorRow)  # noqa: S101
     admin.site.register(_model, MirrorAdmin)
+
+
+@admin.register(Account)
+class AccountAdmin(LookOnly):
+    list_display = ("code", "name", "type")
+    list_select_related: ClassVar[Any] = ()
+    ordering = ("code",)
+
+
+@admin.register(Entry)
+class EntryAdmin(LookOnly):
+    list_display = ("id", "transaction_id", "account", "amount_minor")
+    list_select_related: ClassVar[Any] = ("account",)
+    ordering = ("-id",)
 
 
 @admin.register(Transaction)

@@ -140,8 +140,8 @@ def test_command_fills_the_mirror_and_the_books_and_twice_changes_nothing() -> N
     assert StripeCredential.objects.shown() == sample
     assert not StripePaymentIntent.objects.filter(customer=None).exists()
     assert not StripeSubscription.objects.filter(price=None).exists()
-    settled = Transaction.objects.filter(status=Transaction.Status.SETTLED)
-    assert _sums(settled) == _sums(StripeBalanceTransaction.objects.filter(type="charge"))
+    moved = Transaction.objects.settled().exclude(balance_transaction=None)
+    assert _sums(moved) == _sums(StripeBalanceTransaction.objects.all())
 
 
 def _sums(rows: Any) -> list[Any]:

@@ -1,25 +1,27 @@
-"""The only writer of `Transaction` and `StripeTransaction`: what must be booked is booked exactly once.
+"""Books what the mirror knows, exactly once: every movement of a Stripe balance, and payments before they have one.
 
-The guarantee is the database's: a transaction is unique by what it books, a link by its payment and by its balance
-transaction. So any number of deliveries, syncs and workers, in any order, end in the same rows. Reads the mirror's
-rows, never a payload.
+The guarantee is the database's: a movement has one transaction, a payment one link, and what is settled stays. Books of one
+credential are written by one worker at a time. So any number of deliveries, syncs and workers, in any order, end in the
+same books. Reads the mirror's rows, never a payload.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Q, QuerySet
 
 from financial import conf
 from financial.errors import BookingError
-from financial.ledger import booking
-from financial.ledger.booking import Figures
+from financial.ledger import booking, posting, supplements, writing
+from financial.ledger.evidence import Known, gather, unbooked
+from financial.ledger.totals import hold
+from financial.ledger.writing import Draft, Link, Row
 from financial.models import (
     StripeBalanceTransaction,
     StripeCharge,
@@ -28,231 +30,230 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
-from financial.models.bulk import insert_missing
+from financial.models.inserting import insert, next_ids
 
 logger = logging.getLogger("financial.stripe_services.journal")
-BATCH = 500
-ESTIMATED = Transaction.Status.ESTIMATED
+BATCH = 1000
+# The mirrored resources whose news can mean that something is to be booked.
+MOVING = frozenset({"charge", "refund", "dispute", "payout", "invoice", "balance_transaction"})
+ESTIMATED = str(Transaction.Status.ESTIMATED)
+SETTLED = str(Transaction.Status.SETTLED)
+PAYMENT = str(Transaction.Kind.PAYMENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """How many payments were newly booked, and how many were settled by their balance transaction."""
+    """How many payments were newly booked and settled by their balance transaction, and how much else moved."""
 
     booked: int = 0
     settled: int = 0
+    moved: int = 0
 
     def __add__(self, other: Booked) -> Booked:
-        return Booked(self.booked + other.booked, self.settled + other.settled)
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """What the mirror knows of a succeeded payment; `exact` is None until its balance transaction has come."""
-
-    payment: StripePaymentIntent
-    fee: booking.Fee
-    estimate: Figures
-    exact: Figures | None
-    balance_id: int | None
+        return Booked(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def book_all(credential: StripeCredential, *, now: datetime, tick: Callable[[], None] = lambda: None) -> Booked:
-    """Book every succeeded payment that is not booked, and settle every estimate whose exact figures have come.
+    """Book everything the mirror knows and the books do not: movements, succeeded payments, arrivals, late sales tax.
 
     Works in batches, each in its own transaction, and calls `tick` after each; twice in a row changes nothing.
     """
     total = Booked()
-    for pending in (_unbooked(credential), _settleable(credential)):
-        for payments in _batches(pending):
-            total += book(credential, payments, now=now)
-            tick()
-    return total
+    for ids in _batches(unbooked(credential)):
+        total += _book_movements(credential, Q(pk__in=ids), now)
+        tick()
+    for ids in _batches(_unbooked_payments(credential)):
+        total += _estimate(credential, ids, now)
+        tick()
+    return total + Booked(moved=supplements.book_all(credential, now=now, tick=tick))
 
 
-def book(credential: StripeCredential, payments: Sequence[StripePaymentIntent], *, now: datetime) -> Booked:
-    """Book and settle these payments as far as the mirror knows them; those not succeeded are left alone.
+def book(
+    credential: StripeCredential,
+    payments: Sequence[StripePaymentIntent] = (),
+    *,
+    objects: Collection[str] = (),
+    now: datetime,
+) -> Booked:
+    """Book these payments, and what moved because of these objects (ids at Stripe), as far as the mirror knows them.
 
     Safe to repeat and to run twice at once. One transaction, and a number of queries that does not grow with the number
     of payments.
     """
-    succeeded = [payment for payment in payments if payment.is_succeeded and payment.amount_received_minor > 0]
-    if not succeeded:
-        return Booked()
+    sources = {payment.latest_charge_stripe_id for payment in payments} | set(objects)
+    sources.discard("")
     with transaction.atomic():
-        evidence = _evidence(credential, succeeded, now)
-        created = _create(credential, evidence, now)
-        return created + _settle(evidence, now)
+        total = Booked()
+        if sources:
+            about = Q(source_stripe_id__in=sources) | Q(stripe_id__in=sources)
+            total += _book_movements(credential, about, now)
+        if payments:
+            total += _estimate(credential, [payment.pk for payment in payments], now)
+        return total + Booked(moved=supplements.book(credential, sources, now=now))
 
 
-def _unbooked(credential: StripeCredential) -> QuerySet[StripePaymentIntent]:
+def _unbooked_payments(credential: StripeCredential) -> QuerySet[StripePaymentIntent]:
     return StripePaymentIntent.objects.filter(
         credential=credential, status="succeeded", amount_received_minor__gt=0, stripe_transaction=None
     )
 
 
-def _settleable(credential: StripeCredential) -> QuerySet[StripePaymentIntent]:
-    charge = StripeCharge.objects.filter(credential=credential, stripe_id=OuterRef("latest_charge_stripe_id"))
-    return StripePaymentIntent.objects.filter(
-        Exists(charge.exclude(balance_transaction_stripe_id="")),
-        credential=credential,
-        stripe_transaction__transaction__status=ESTIMATED,
-    )
-
-
-def _batches(payments: QuerySet[StripePaymentIntent]) -> Iterator[list[StripePaymentIntent]]:
-    """Walk by primary key, so that a payment that cannot be settled is met once and not for ever."""
+def _batches(rows: QuerySet[Any]) -> Iterator[list[int]]:
+    """Walk by primary key, so that what cannot be booked is met once and not for ever."""
     last = 0
-    while batch := list(payments.filter(pk__gt=last).order_by("pk").defer("payload", "private")[:BATCH]):
+    while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         yield batch
-        last = batch[-1].pk
+        last = batch[-1]
 
 
-def _evidence(credential: StripeCredential, payments: Sequence[StripePaymentIntent], now: datetime) -> list[_Evidence]:
-    charge_ids = [payment.latest_charge_stripe_id for payment in payments if payment.latest_charge_stripe_id]
-    charges = {
-        charge.stripe_id: charge
-        for charge in StripeCharge.objects.filter(credential=credential, stripe_id__in=charge_ids).only(
-            "stripe_id", "created_at", "balance_transaction_stripe_id"
-        )
-    }
-    balance_ids = [c.balance_transaction_stripe_id for c in charges.values() if c.balance_transaction_stripe_id]
-    balances = {
-        balance.stripe_id: balance
-        for balance in StripeBalanceTransaction.objects.filter(credential=credential, stripe_id__in=balance_ids).defer(
-            "payload", "private"
-        )
-    }
-    return [_evidence_of(payment, charges.get(payment.latest_charge_stripe_id), balances, now) for payment in payments]
+# Movements
 
 
-def _evidence_of(
-    payment: StripePaymentIntent,
-    charge: StripeCharge | None,
-    balances: Mapping[str, StripeBalanceTransaction],
-    now: datetime,
-) -> _Evidence:
-    balance = balances.get(charge.balance_transaction_stripe_id) if charge else None
-    zone = conf.time_zone()
-    facts = booking.PaymentFacts(
-        stripe_id=payment.stripe_id,
-        amount_minor=payment.amount_received_minor,
-        currency=payment.currency,
-        paid_at=(charge and charge.created_at) or payment.created_at or now,
+def _book_movements(credential: StripeCredential, about: Q, now: datetime) -> Booked:
+    with transaction.atomic():
+        hold(credential)
+        known = [found for found in gather(credential, unbooked(credential).filter(about), now=now) if _is_ready(found)]
+        if not known:
+            return Booked()
+        links = _links_of(found.paid.payment_id for found in known if _settles(found))
+        chosen, zone = writing.mapping(), conf.time_zone()
+        fresh: list[Draft] = []
+        estimates: dict[int, tuple[int, Draft]] = {}
+        for found in known:
+            held = links.get(found.paid.payment_id or 0) if _settles(found) else None
+            is_first = _settles(found) and (held is None or held[2] == ESTIMATED)
+            draft = _draft(found, chosen, found.movement.created_at.astimezone(zone).date(), now, is_own=is_first)
+            if is_first:
+                links[found.paid.payment_id or 0] = (0, 0, SETTLED)  # a further charge of it stands alone
+            if held and held[2] == ESTIMATED:
+                estimates[held[0]] = (held[1], draft)
+            else:
+                fresh.append(draft)
+        topups = [supplements.topup_arrival(draft) for draft in fresh if draft.row.kind == "topup"]
+        writing.write(credential, [*fresh, *topups])
+        writing.settle(credential, estimates)
+        new = sum(1 for draft in fresh if draft.link and draft.link.payment_intent_id)
+        return Booked(booked=new, settled=new + len(estimates), moved=len(fresh) - new)
+
+
+def _is_ready(found: Known) -> bool:
+    why = posting.refusal(found.movement)
+    if why:
+        logger.error("not booked: %s", why)  # it is listed; a payment stays a visible estimate
+    return not why and not found.is_waiting
+
+
+def _settles(found: Known) -> bool:
+    """Whether it is the movement by which a payment came in."""
+    return found.movement.meaning.kind == PAYMENT and found.paid.is_own and found.paid.payment_id is not None
+
+
+def _links_of(payment_ids: Iterable[int | None]) -> dict[int, tuple[int, int, str]]:
+    rows = StripeTransaction.objects.filter(payment_intent__in=[pk for pk in payment_ids if pk is not None])
+    found = rows.values_list("payment_intent_id", "pk", "transaction_id", "transaction__status")
+    return {payment_id: (pk, transaction_id, status) for payment_id, pk, transaction_id, status in found if payment_id}
+
+
+def _draft(found: Known, chosen: dict[str, str], booked_on: Any, now: datetime, *, is_own: bool) -> Draft:
+    move, paid = found.movement, found.paid
+    tax = posting.tax_share(move.amount_minor, found.tax)
+    converted = paid.currency not in ("", move.currency)
+    row = Row(
+        kind=move.meaning.kind,
+        status=SETTLED,
+        livemode=found.livemode,
+        balance_transaction_id=found.balance_id,
+        source_type=found.source_type,
+        source_stripe_id=found.source_stripe_id,
+        reporting_category=move.category,
+        balance_type=move.balance_type,
+        occurred_at=move.created_at,
+        booked_on=booked_on,
+        currency=move.currency,
+        amount_minor=move.amount_minor,
+        fee_minor=move.fee_minor,
+        net_minor=move.net_minor,
+        presentment_currency=paid.currency if converted else move.currency,
+        presentment_amount_minor=_signed(paid.amount_minor, move.amount_minor) if converted else move.amount_minor,
+        exchange_rate=found.exchange_rate,
+        description=found.description,
+        corrects_id=None,
+        created_at=now,
     )
-    fee = booking.estimate_fee(facts.amount_minor, facts.currency, conf.get("FEE_RULES"))
-    exact = _exact(balance, now) if balance else None
-    return _Evidence(
-        payment=payment,
-        fee=fee,
-        estimate=booking.estimated(facts, fee, zone),
-        exact=exact,
-        balance_id=balance.pk if balance and exact else None,
+    fee = _fee(paid.payment_amount_minor, paid.payment_currency) if is_own else booking.Fee(0, is_rough=False)
+    payment_id = paid.payment_id if is_own else None
+    link = Link(payment_id, paid.charge_stripe_id, fee.fee_minor, fee.is_rough, tax, now)
+    return Draft(row, posting.entries(move, tax_minor=tax, mapping=chosen), link, move.stripe_id)
+
+
+def _signed(amount: int, like: int) -> int:
+    return abs(amount) if like >= 0 else -abs(amount)
+
+
+def _fee(amount_minor: int, currency: str) -> booking.Fee:
+    return booking.estimate_fee(amount_minor, currency, conf.get("FEE_RULES"))
+
+
+# Payments whose movement is not known yet
+
+
+def _estimate(credential: StripeCredential, payment_ids: Sequence[int], now: datetime) -> Booked:
+    """Book succeeded payments that have no transaction by an estimate, which has no entries and is in no total."""
+    with transaction.atomic():
+        hold(credential)
+        names = ("pk", "stripe_id", "livemode", "amount_received_minor", "currency", "latest_charge_stripe_id",
+                 "description", "created_at")  # fmt: skip
+        waiting = list(_unbooked_payments(credential).filter(pk__in=payment_ids).values_list(*names))
+        waiting = _without_settled(waiting, now) if waiting else []
+        if not waiting:
+            return Booked()
+        charges = StripeCharge.objects.filter(credential=credential, stripe_id__in=[row[5] for row in waiting])
+        charged_at = dict(charges.values_list("stripe_id", "created_at"))
+        zone, rows, links = conf.time_zone(), [], []
+        for pk, stripe_id, livemode, amount, currency, charge_id, description, created_at in waiting:
+            at = charged_at.get(charge_id) or created_at or now
+            fee = _fee(amount, currency)
+            rows.append(
+                Row(PAYMENT, ESTIMATED, livemode, None, "payment_intent", stripe_id, "", "", at,
+                    at.astimezone(zone).date(), currency, amount, fee.fee_minor, amount - fee.fee_minor, currency,
+                    amount, "", description, None, now)
+            )  # fmt: skip
+            links.append(Link(pk, charge_id, fee.fee_minor, fee.is_rough, 0, None))
+        ids = next_ids(Transaction, len(rows))
+        insert(Transaction, [(pk, credential.pk, *row) for pk, row in zip(ids, rows, strict=True)])
+        numbers = next_ids(StripeTransaction, len(rows))
+        insert(StripeTransaction, [(n, pk, *link) for n, pk, link in zip(numbers, ids, links, strict=True)])
+        return Booked(booked=len(rows))
+
+
+def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
+    """Link the payments whose money was booked before they were known, and return the others."""
+    by_charge = {row[5]: row for row in waiting if row[5]}
+    settled = StripeTransaction.objects.filter(
+        charge_stripe_id__in=by_charge, payment_intent=None, transaction__kind=PAYMENT, transaction__status=SETTLED
     )
+    done = set()
+    for link in settled.order_by("pk"):
+        row = by_charge[link.charge_stripe_id]
+        if row[0] in done:
+            continue
+        fee = _fee(row[3], row[4])
+        link.payment_intent_id, link.estimated_fee_minor, link.is_rough = row[0], fee.fee_minor, fee.is_rough
+        link.save(update_fields=["payment_intent", "estimated_fee_minor", "is_rough"])
+        done.add(row[0])
+    return [row for row in waiting if row[0] not in done]
 
 
-def _exact(balance: StripeBalanceTransaction, now: datetime) -> Figures | None:
-    facts = booking.BalanceFacts(
-        stripe_id=balance.stripe_id,
-        amount_minor=balance.amount_minor,
-        fee_minor=balance.fee_minor,
-        net_minor=balance.net_minor,
-        currency=balance.currency,
-        created_at=balance.created_at or now,
-        exchange_rate=balance.exchange_rate,
-    )
-    try:
-        return booking.settled(facts, conf.time_zone())
-    except BookingError as error:
-        logger.error("not settled: %s", error)  # the payment stays a visible estimate
-        return None
+def unbookable(credential: StripeCredential, *, now: datetime) -> Iterator[tuple[StripeBalanceTransaction, str]]:
+    """Yield movements that are not booked, with the reason: they contradict themselves, or wait for their cause."""
+    rows = unbooked(credential).order_by("pk")
+    for ids in _batches(rows):
+        known = gather(credential, rows.filter(pk__in=ids), now=now)
+        found = StripeBalanceTransaction.objects.defer("payload", "private").in_bulk([k.balance_id for k in known])
+        for one in known:
+            why = posting.refusal(one.movement)
+            why = why or (f"waits for {one.source_stripe_id}" if one.is_waiting else "is booked by the next sync")
+            yield found[one.balance_id], why
 
 
-def _create(credential: StripeCredential, evidence: Sequence[_Evidence], now: datetime) -> Booked:
-    linked = _linked(evidence)
-    fresh = [found for found in evidence if found.payment.pk not in linked]
-    if not fresh:
-        return Booked()
-    insert_missing(Transaction, [_transaction(credential, found, now) for found in fresh])
-    booked = _booked_by_source(credential, fresh)
-    insert_missing(StripeTransaction, [_link(*booked[found.payment.stripe_id], found, now) for found in fresh])
-    # Counted after the fact: whoever lost a race against another worker has booked nothing.
-    missing = {found.payment.pk for found in fresh} - _linked(fresh)
-    if missing:
-        raise BookingError(f"{len(missing)} payments share a balance transaction with another payment.")
-    return Booked(booked=len(fresh), settled=sum(1 for found in fresh if found.exact))
-
-
-def _linked(evidence: Sequence[_Evidence]) -> set[int]:
-    payments = [found.payment.pk for found in evidence]
-    rows = StripeTransaction.objects.filter(payment_intent__in=payments)
-    return {pk for pk in rows.values_list("payment_intent_id", flat=True) if pk is not None}
-
-
-def _booked_by_source(credential: StripeCredential, evidence: Sequence[_Evidence]) -> dict[str, tuple[int, str]]:
-    """Return primary key and status of the transactions of these payments, whoever inserted them."""
-    sources = [found.payment.stripe_id for found in evidence]
-    rows = Transaction.objects.filter(
-        credential=credential, kind=Transaction.Kind.PAYMENT, source_stripe_id__in=sources
-    )
-    return {source: (pk, status) for source, pk, status in rows.values_list("source_stripe_id", "pk", "status")}
-
-
-def _transaction(credential: StripeCredential, found: _Evidence, now: datetime) -> dict[str, Any]:
-    payment = found.payment
-    return {
-        "credential_id": credential.pk,
-        "kind": str(Transaction.Kind.PAYMENT),
-        "source_stripe_id": payment.stripe_id,
-        "livemode": payment.livemode,
-        "presentment_currency": payment.currency,
-        "presentment_amount_minor": payment.amount_received_minor,
-        "description": payment.description,
-        "created_at": now,
-        **_as_values(found.exact or found.estimate),
-    }
-
-
-def _link(transaction_id: int, status: str, found: _Evidence, now: datetime) -> dict[str, Any]:
-    settled = found.exact is not None and status != ESTIMATED
-    return {
-        "transaction_id": transaction_id,
-        "payment_intent_id": found.payment.pk,
-        "balance_transaction_id": found.balance_id if settled else None,
-        "charge_stripe_id": found.payment.latest_charge_stripe_id,
-        "estimated_fee_minor": found.fee.fee_minor,
-        "is_rough": found.fee.is_rough,
-        "settled_at": now if settled else None,
-    }
-
-
-def _settle(evidence: Sequence[_Evidence], now: datetime) -> Booked:
-    exact = {found.payment.pk: found for found in evidence if found.exact}
-    waiting = StripeTransaction.objects.filter(
-        payment_intent__in=list(exact), transaction__status=ESTIMATED
-    ).select_related("transaction")
-    links = list(waiting)
-    if not links:
-        return Booked()
-    for link in links:
-        _replace_estimate(link, exact[link.payment_intent_id or 0], now)
-    settled = Transaction.objects.filter(status=ESTIMATED).bulk_update(
-        [link.transaction for link in links], fields=_FIGURES
-    )
-    StripeTransaction.objects.bulk_update(links, fields=("balance_transaction", "charge_stripe_id", "settled_at"))
-    return Booked(settled=settled)
-
-
-_FIGURES = tuple(Figures.__dataclass_fields__)
-
-
-def _as_values(figures: Figures) -> dict[str, Any]:
-    return {name: getattr(figures, name) for name in _FIGURES}  # `asdict` copies every date, deeply
-
-
-def _replace_estimate(link: StripeTransaction, found: _Evidence, now: datetime) -> None:
-    for name, value in (_as_values(found.exact) if found.exact else {}).items():
-        setattr(link.transaction, name, value)
-    link.balance_transaction_id = found.balance_id
-    link.charge_stripe_id = found.payment.latest_charge_stripe_id
-    link.settled_at = now
+__all__ = ["BATCH", "Booked", "BookingError", "book", "book_all", "unbookable"]

@@ -202,6 +202,8 @@ RESOURCES: tuple[Resource, ...] = (
             "invoice.deleted",
         ),
         parents={"customer": "customer", "subscription": "subscription"},
+        list_params={"expand[]": "data.payments"},  # which payment pays it: its tax is booked with that
+        expand=("payments",),
         gone=("invoice.deleted",),
         hints=("invoice_payment.paid", "credit_note.created", "credit_note.updated", "credit_note.voided"),
     ),

@@ -114,6 +114,21 @@ def _items_bound(name: str, field: str, choose: Callable[..., Any]) -> Column:
     return Column(name, read)
 
 
+def _fee_parts(payload: Payload) -> str:
+    """`stripe_fee:320 tax:12`; `none` for a fee without parts, and nothing where Stripe does not itemise it."""
+    parts = payload.get("fee_details")
+    if parts is None:
+        return ""
+    return " ".join(f"{part.get('type') or 'unknown'}:{int(part['amount'])}" for part in parts) or "none"
+
+
+def _taxes(payload: Payload) -> int:
+    """The sales tax of an invoice: one figure before 2025-03-31.basil, a list since."""
+    if payload.get("tax") is not None:
+        return int(payload["tax"])
+    return sum(int(part.get("amount") or 0) for part in payload.get("total_taxes") or ())
+
+
 PRODUCT = (
     text("name"),
     text("description"),
@@ -152,6 +167,7 @@ PAYMENT_INTENT = (
     text("description"),
     identifier("latest_charge_stripe_id", "latest_charge"),
     text("capture_method"),
+    number("tax_minor", "amount_details.tax.total_tax_amount"),
     instant("canceled_at"),
     text("error_code", "last_payment_error.code"),
     text("error_decline_code", "last_payment_error.decline_code"),
@@ -222,6 +238,8 @@ INVOICE = (
     number("total_minor", "total"),
     number("amount_due_minor", "amount_due"),
     number("amount_paid_minor", "amount_paid"),
+    Column("tax_minor", _taxes),
+    identifier("payment_intent_stripe_id", "payments.data.0.payment.payment_intent", "payment_intent"),
     text("billing_reason"),
     number("attempt_count"),
     instant("next_payment_attempt_at", "next_payment_attempt"),
@@ -252,6 +270,7 @@ BALANCE_TRANSACTION = (
     text("status"),
     instant("available_at", "available_on"),
     identifier("source_stripe_id", "source"),
+    Column("fee_parts", _fee_parts),
     text("description"),
 )
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from financial.models.credentials import StripeCredential
-from financial.models.ledger import StripeTransaction, Transaction
+from financial.models.ledger import (
+    Account,
+    AccountDay,
+    BalanceReading,
+    CategoryAccount,
+    DayTotal,
+    Entry,
+    StripeTransaction,
+    Transaction,
+)
 from financial.models.mirror import (
     MIRROR_MODELS,
     MirrorClock,
@@ -25,7 +34,13 @@ from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
 __all__ = [
     "MIRROR_MODELS",
+    "Account",
+    "AccountDay",
     "AuditEvent",
+    "BalanceReading",
+    "CategoryAccount",
+    "DayTotal",
+    "Entry",
     "MirrorClock",
     "MirrorRow",
     "PaymentNotice",

@@ -1,6 +1,8 @@
-"""The books: what moved, when, for how much, and what it answers at Stripe. Written only by `financial.ledger.journal`.
+"""The books: what moved, when, for how much, between which accounts. Written only by `financial.ledger`.
 
-Amounts are minor units of the row's `currency`, which is the settlement currency once the row is settled.
+Amounts are minor units of the transaction's `currency`, which is the settlement currency once it is settled; in entries a
+debit is positive and a credit negative. What is settled balances and is never changed or deleted: triggers see to it
+(`financial.models.rules`). A correction is a further transaction.
 """
 
 from __future__ import annotations
@@ -10,8 +12,45 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from financial import accounts
 from financial.models.credentials import StripeCredential
 from financial.models.mirror import StripeBalanceTransaction, StripePaymentIntent
+
+
+class Account(models.Model):
+    """One account of the chart, the same for all currencies and credentials; balances are kept apart by both."""
+
+    class Type(models.TextChoices):
+        ASSET = accounts.ASSET, "Asset"
+        LIABILITY = accounts.LIABILITY, "Liability"
+        EQUITY = accounts.EQUITY, "Equity"
+        INCOME = accounts.INCOME, "Income"
+        EXPENSE = accounts.EXPENSE, "Expense"
+
+    code = models.CharField(max_length=100, unique=True, help_text="what the rules call it; never changes")
+    name = models.CharField(max_length=200, help_text="what your accountant calls it, levels parted by colons")
+    type = models.CharField(max_length=20, choices=Type.choices)
+
+    class Meta:
+        ordering = ("code",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_clearing(self) -> bool:
+        """Whether it stands for a balance at Stripe, which only Stripe's own movements may change."""
+        return self.code.startswith(accounts.CLEARING) and self.code != accounts.RESERVE
+
+
+class CategoryAccount(models.Model):
+    """Somebody's decision: what Stripe files under this category is booked against that account from now on."""
+
+    reporting_category = models.CharField(max_length=64, unique=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.reporting_category} → {self.account}"
 
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):
@@ -19,22 +58,62 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         """Rows of one account; none at all without a credential."""
         return self.none() if credential is None else self.filter(credential=credential)
 
+    def of_the_house(self) -> Self:
+        """Rows that have nothing to do with Stripe; always real money."""
+        return self.filter(credential=None)
+
+    def settled(self) -> Self:
+        return self.filter(status=Transaction.Status.SETTLED)
+
 
 class Transaction(models.Model):
-    """One financial transaction. A payment's is estimated first and settled once, by Stripe's exact figures."""
+    """One financial transaction. A payment's is estimated first and settled once, by Stripe's exact figures.
+
+    Every movement of a Stripe balance is one settled transaction with its balance transaction. Those without one answer
+    another (`corrects`), tell of a payout's arrival, or were written by hand.
+    """
 
     class Kind(models.TextChoices):
         PAYMENT = "payment", "Payment"
+        FAILURE = "failure", "Failed payment"
+        REFUND = "refund", "Refund"
+        DISPUTE = "dispute", "Dispute"
+        PAYOUT = "payout", "Payout"
+        TOPUP = "topup", "Top-up"
+        FEE = "fee", "Fee"
+        RESERVE = "reserve", "Reserve"
+        CONNECT = "connect", "Connected account"
+        PLATFORM = "platform", "Platform fee"
+        FINANCING = "financing", "Financing"
+        OTHER = "other", "Other"
+        ARRIVAL = "arrival", "Arrival at the bank"
+        TAX = "tax", "Sales tax of a payment"
+        INCOME = "income", "Income"
+        EXPENSE = "expense", "Expense"
+        TRANSFER = "transfer", "Transfer"
+        CORRECTION = "correction", "Correction"
 
     class Status(models.TextChoices):
         ESTIMATED = "estimated", "Estimated"
         SETTLED = "settled", "Settled"
 
-    credential = models.ForeignKey(StripeCredential, models.PROTECT, related_name="transactions")
+    MANUAL_KINDS = ("income", "expense", "transfer", "correction")
+    # Kinds that need no balance transaction of their own.
+    DERIVED_KINDS = ("arrival", "tax", *MANUAL_KINDS)
+
+    credential = models.ForeignKey(
+        StripeCredential, models.PROTECT, related_name="transactions", null=True, blank=True, db_index=False
+    )
     kind = models.CharField(max_length=20, choices=Kind.choices)
-    source_stripe_id = models.CharField(max_length=255, help_text="the object at Stripe that this books")
-    livemode = models.BooleanField(default=False)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.ESTIMATED)
+    livemode = models.BooleanField(default=False)
+    balance_transaction = models.OneToOneField(
+        StripeBalanceTransaction, models.PROTECT, null=True, blank=True, related_name="transaction"
+    )
+    source_type = models.CharField(max_length=40, blank=True, default="", help_text="what kind of object caused it")
+    source_stripe_id = models.CharField(max_length=255, blank=True, default="", help_text="that object at Stripe")
+    reporting_category = models.CharField(max_length=64, blank=True, default="")
+    balance_type = models.CharField(max_length=40, blank=True, default="", help_text="which balance at Stripe it moved")
     occurred_at = models.DateTimeField()
     booked_on = models.DateField(help_text="the day in the account's time zone")
     currency = models.CharField(max_length=8)
@@ -45,6 +124,7 @@ class Transaction(models.Model):
     presentment_amount_minor = models.BigIntegerField(help_text="what the customer paid, minor units")
     exchange_rate = models.CharField(max_length=40, blank=True, default="", help_text="Stripe's, as text")
     description = models.TextField(blank=True, default="")
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="answers", db_index=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TransactionQuerySet.as_manager()
@@ -52,7 +132,9 @@ class Transaction(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("credential", "kind", "source_stripe_id"), name="financial_transaction_books_its_source_once"
+                fields=("credential", "source_stripe_id"),
+                condition=Q(status="estimated"),
+                name="financial_transaction_estimated_once",
             ),
             models.CheckConstraint(
                 condition=Q(net_minor=F("amount_minor") - F("fee_minor")), name="financial_transaction_net"
@@ -60,44 +142,154 @@ class Transaction(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=("estimated", "settled")), name="financial_transaction_status"
             ),
+            models.CheckConstraint(
+                condition=Q(credential__isnull=False)
+                | Q(livemode=True, kind__in=("income", "expense", "transfer", "correction")),
+                name="financial_transaction_of_the_house",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="estimated")
+                | Q(balance_transaction__isnull=False)
+                | Q(kind__in=("arrival", "tax", "income", "expense", "transfer", "correction")),
+                name="financial_settled_by_a_movement",
+            ),
         )
         indexes = (
             models.Index(fields=("credential", "-occurred_at", "-id"), name="financial_transaction_newest"),
             models.Index(fields=("credential", "currency", "booked_on"), name="financial_transaction_day"),
-            models.Index(fields=("credential", "status"), name="financial_transaction_open"),
+            models.Index(fields=("credential",), condition=Q(status="estimated"), name="financial_transaction_open"),
+            models.Index(
+                fields=("corrects",), condition=Q(corrects__isnull=False), name="financial_transaction_answers"
+            ),
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.source_stripe_id}"
+        return f"{self.get_kind_display()} {self.source_stripe_id}".strip()
 
     @property
     def is_estimated(self) -> bool:
         return self.status == self.Status.ESTIMATED
 
 
+class Entry(models.Model):
+    """One leg of a transaction; the legs of one sum to zero."""
+
+    transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="entries")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="entries")
+    amount_minor = models.BigIntegerField(help_text="minor units of the transaction's currency; a debit is positive")
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = (models.CheckConstraint(condition=~Q(amount_minor=0), name="financial_entry_moves_something"),)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.amount_minor}"
+
+
 class StripeTransaction(models.Model):
-    """Links a transaction with the payment it books and the balance transaction that settled it."""
+    """Links a transaction with the payment it books and the charge it concerns; refunds and disputes have one, too."""
 
     transaction = models.OneToOneField(Transaction, models.PROTECT, related_name="stripe_transaction")
     payment_intent = models.OneToOneField(
         StripePaymentIntent, models.PROTECT, null=True, blank=True, related_name="stripe_transaction"
     )
-    balance_transaction = models.OneToOneField(
-        StripeBalanceTransaction, models.PROTECT, null=True, blank=True, related_name="stripe_transaction"
-    )
     charge_stripe_id = models.CharField(max_length=255, blank=True, default="", db_index=True)
-    estimated_fee_minor = models.BigIntegerField(help_text="as first booked, minor units of the presentment currency")
+    estimated_fee_minor = models.BigIntegerField(
+        default=0, help_text="as first booked, minor units of the presentment currency"
+    )
     is_rough = models.BooleanField(default=False, help_text="no fee rule for this currency: percentage only")
+    tax_minor = models.BigIntegerField(
+        default=0, help_text="sales tax booked so far, minor units, signed as the amount"
+    )
     settled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "Stripe transaction"
+
+    def __str__(self) -> str:
+        return f"{self.transaction_id} ↔ {self.charge_stripe_id}"
+
+    @property
+    def balance_transaction(self) -> StripeBalanceTransaction | None:
+        """What settled it; None while it is an estimate."""
+        return self.transaction.balance_transaction
+
+
+class DayTotal(models.Model):
+    """What was settled on one local day, per everything a report tells apart; kept in the transaction that books."""
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="+", db_index=False)
+    currency = models.CharField(max_length=8)
+    day = models.DateField()
+    reporting_category = models.CharField(max_length=64)
+    balance_type = models.CharField(max_length=40)
+    presentment_currency = models.CharField(max_length=8)
+    count = models.BigIntegerField()
+    amount_minor = models.BigIntegerField()
+    fee_minor = models.BigIntegerField()
+    net_minor = models.BigIntegerField()
+    presentment_amount_minor = models.BigIntegerField()
+    seal = models.CharField(max_length=32, help_text="sum of the digests of its transactions (financial/seals.py)")
+
+    class Meta:
         constraints = (
-            models.CheckConstraint(
-                condition=Q(settled_at=None) | Q(balance_transaction__isnull=False),
-                name="financial_settled_by_a_balance_transaction",
+            models.UniqueConstraint(
+                fields=(
+                    "credential",
+                    "currency",
+                    "day",
+                    "reporting_category",
+                    "balance_type",
+                    "presentment_currency",
+                ),
+                name="financial_daytotal_once",
             ),
         )
 
     def __str__(self) -> str:
-        return f"{self.transaction_id} ↔ {self.charge_stripe_id}"
+        return f"{self.day} {self.currency} {self.reporting_category}"
+
+
+class AccountDay(models.Model):
+    """By how much one account changed on one local day."""
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="+", db_index=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    currency = models.CharField(max_length=8)
+    day = models.DateField()
+    count = models.BigIntegerField()
+    amount_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("credential", "account", "currency", "day"), name="financial_accountday_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.currency} {self.account_id}"
+
+
+class BalanceReading(models.Model):
+    """Stripe's own balance of one currency, as last read once every movement before it was in the mirror."""
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="balances", db_index=False)
+    currency = models.CharField(max_length=8)
+    available_minor = models.BigIntegerField()
+    pending_minor = models.BigIntegerField()
+    booked_minor = models.BigIntegerField(help_text="what the books said at that moment")
+    is_steady = models.BooleanField(help_text="two readings agreed; otherwise money moved meanwhile")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("credential", "currency"), name="financial_balancereading_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.read_at}"
+
+    @property
+    def stripe_minor(self) -> int:
+        return self.available_minor + self.pending_minor

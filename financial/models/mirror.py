@@ -203,6 +203,7 @@ class StripePaymentIntent(MirrorRow):
     description = models.TextField(blank=True, default="")
     latest_charge_stripe_id = _id()
     capture_method = _code(40)
+    tax_minor = _money(default=0)  # inside the amount, as far as the payment itself says
     canceled_at = models.DateTimeField(null=True, blank=True)
     error_code = _code()
     error_decline_code = _code()
@@ -329,6 +330,8 @@ class StripeInvoice(MirrorRow):
     total_minor = _money(default=0)
     amount_due_minor = _money(default=0)
     amount_paid_minor = _money(default=0)
+    tax_minor = _money(default=0)  # inside the total
+    payment_intent_stripe_id = _id()  # of the payment that is to pay it
     billing_reason = _code()
     attempt_count = models.PositiveIntegerField(default=0)
     next_payment_attempt_at = models.DateTimeField(null=True, blank=True)
@@ -336,6 +339,9 @@ class StripeInvoice(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "invoice"
+        indexes = _row_indexes(
+            models.Index(fields=("credential", "payment_intent_stripe_id"), name="%(class)s_payment"),
+        )
 
 
 class StripePayout(MirrorRow):
@@ -369,6 +375,9 @@ class StripeBalanceTransaction(MirrorRow):
     status = _code(20)
     available_at = models.DateTimeField(null=True, blank=True)
     source_stripe_id = _id()
+    fee_parts = models.TextField(
+        blank=True, default="", help_text="`kind:amount` of each part of the fee; `none`; empty: Stripe did not say"
+    )
     description = models.TextField(blank=True, default="")
 
     class Meta(MirrorRow.Meta):

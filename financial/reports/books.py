@@ -1,26 +1,30 @@
-"""What was booked, refunded and disputed, per currency and local day; the source of every figure of money on pages."""
+"""What was booked per currency and local day, read from the totals kept with each booking; the source of every figure
+of money on pages.
+
+- *Gross volume* is what charges brought, less charges that failed later. *Total revenue* is gross less refunds and disputes.
+- *Fees* are those of every row and Stripe's own bills. *Net volume* is total revenue less fees, and other movements that are
+  shown beside it. *Funding* is money that only changed its place: payouts, top-ups, transfers, reserves, financing.
+- Net volume and funding together are by how much the Stripe balance changed.
+
+Each counts on its own day: a refund never changes the month of its payment. Estimates are beside the figures, not in them.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Sum
 
-from financial import conf
-from financial.models import StripeCredential, StripeDispute, StripeRefund, Transaction
+from financial.accounts import CATEGORIES, UNKNOWN, Metric
+from financial.models import DayTotal, StripeCredential, Transaction
 from financial.reports.cached import cached
 from financial.reports.periods import Group, Period, bucket_start, buckets, fitting_group
-
-REFUNDS_WITHOUT_MONEY = ("failed", "canceled")
-# Won or prevented: the money is back. Inquiries (`warning_…`) never took any.
-DISPUTES_WITH_MONEY = ("needs_response", "under_review", "lost")
 
 
 class Basis(StrEnum):
@@ -32,31 +36,53 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class Figures:
-    """What moved in one currency over some days; minor units. With `Basis.PAID` fees and net are 0: they are unknown."""
+    """What moved in one currency over some days; minor units.
+
+    With `Basis.PAID` there are only gross, refunds and disputes: Stripe takes its fees in the currency it settles in.
+    """
 
     count: int = 0
-    estimated: int = 0
     gross_minor: int = 0
-    fee_minor: int = 0
-    net_minor: int = 0
     refunds: int = 0
     refunded_minor: int = 0
     disputes: int = 0
     disputed_minor: int = 0
+    fee_minor: int = 0
+    other_minor: int = 0
+    funding_minor: int = 0
+    estimated: int = 0
+    estimated_gross_minor: int = 0
+    estimated_net_minor: int = 0
 
     def __add__(self, other: Figures) -> Figures:
-        return Figures(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Figures)))
+        return Figures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
 
     @property
     def revenue_minor(self) -> int:
-        """Gross less refunds and disputes; only meaningful in the currency customers paid in."""
+        """Total revenue: gross less refunds and disputes."""
         return self.gross_minor - self.refunded_minor - self.disputed_minor
 
     @property
+    def net_minor(self) -> int:
+        """Net volume: total revenue less fees, with other movements."""
+        return self.revenue_minor - self.fee_minor + self.other_minor
+
+    @property
+    def change_minor(self) -> int:
+        """By how much the Stripe balance changed."""
+        return self.net_minor + self.funding_minor
+
+    @property
+    def average_minor(self) -> int:
+        """Gross per payment, half up; 0 without any."""
+        return (2 * self.gross_minor + self.count) // (2 * self.count) if self.count else 0
+
+    @property
     def is_empty(self) -> bool:
-        return not (self.count or self.refunds or self.disputes)
+        return self == NOTHING
 
 
+_NAMES = tuple(field.name for field in fields(Figures))
 NOTHING = Figures()
 
 
@@ -108,7 +134,7 @@ class Books:
         """Every currency there is, the one with most payments first; amounts cannot be compared."""
         counts: defaultdict[str, int] = defaultdict(int)
         for (currency, _), figures in self.days.items():
-            counts[currency] += figures.count
+            counts[currency] += figures.count + figures.estimated
         return tuple(sorted(counts, key=lambda currency: (-counts[currency], currency)))
 
     def total(self, currency: str, period: Period | None = None) -> Figures:
@@ -134,78 +160,72 @@ class Books:
 def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
     """Return every figure of a credential, by currency and local day.
 
-    Payments count on the day they were booked for, refunds and disputes on their own day and in the currency the
-    customer paid in. At most four queries, none when the answer is kept.
+    At most three queries, none but that for the data's state when the answer is kept.
 
     Stripe: https://docs.stripe.com/reports/reporting-categories
     """
     sums: defaultdict[tuple[str, dt.date], Figures] = defaultdict(Figures)
-    for row in cached("books", credential, lambda: tuple(_moved(credential))):
+    for row in cached("books", credential, lambda: (*_settled(credential), *_estimated(credential))):
         currency = row.paid_currency if basis is Basis.PAID else row.currency
         sums[currency, row.day] = sums[currency, row.day] + _figures(row, basis)
     return Books(dict(sums))
 
 
-class _Moved(NamedTuple):
-    """One row per kind, day, settlement currency and currency paid in."""
+ESTIMATE = "≈"
 
-    kind: str
+
+class _Moved(NamedTuple):
+    """One row per day, settlement currency, currency paid in and reporting category."""
+
     day: dt.date
     currency: str
     paid_currency: str
+    category: str
     number: int
-    estimated: int
     amount: int
     fee: int
-    net: int
     paid: int
 
 
-def _figures(row: _Moved, basis: Basis) -> Figures:
-    if row.kind == "refund":
-        return Figures(refunds=row.number, refunded_minor=row.amount)
-    if row.kind == "dispute":
-        return Figures(disputes=row.number, disputed_minor=row.amount)
-    if basis is Basis.PAID:
-        return Figures(count=row.number, estimated=row.estimated, gross_minor=row.paid)
-    return Figures(row.number, row.estimated, row.amount, row.fee, row.net)
-
-
-def _moved(credential: StripeCredential) -> Iterator[_Moved]:
-    """Sum the ledger by its stored day in the database; refunds and disputes are few and cut here."""
-    ledger = (
-        Transaction.objects.of(credential)
-        .filter(kind=Transaction.Kind.PAYMENT)
-        .order_by()
-        .values_list("booked_on", "currency", "presentment_currency")
-        .annotate(
-            number=Count("id"),
-            estimated=Count("id", filter=Q(status=Transaction.Status.ESTIMATED)),
-            gross=Sum("amount_minor"),
-            fees=Sum("fee_minor"),
-            net=Sum("net_minor"),
-            paid=Sum("presentment_amount_minor"),
-        )
+def _settled(credential: StripeCredential) -> Iterator[_Moved]:
+    names = ("day", "currency", "presentment_currency", "reporting_category")
+    rows = DayTotal.objects.filter(credential=credential).exclude(reporting_category="").order_by()
+    sums = rows.values_list(*names).annotate(
+        Sum("count"), Sum("amount_minor"), Sum("fee_minor"), Sum("presentment_amount_minor")
     )
-    for row in ledger:
-        yield _Moved("payment", *row)
-    refunds = StripeRefund.objects.of(credential).exclude(status__in=REFUNDS_WITHOUT_MONEY)
-    disputes = StripeDispute.objects.of(credential).filter(status__in=DISPUTES_WITH_MONEY)
-    zone = conf.time_zone()
-    yield from _by_day("refund", _dated(refunds), zone)
-    yield from _by_day("dispute", _dated(disputes), zone)
+    for row in sums:
+        yield _Moved(*row)
 
 
-def _dated(rows: QuerySet[Any]) -> Iterable[tuple[dt.datetime, str, int]]:
-    dated = rows.filter(deleted_at=None, created_at__isnull=False).order_by()
-    return dated.values_list("created_at", "currency", "amount_minor").iterator(chunk_size=5000)
+def _estimated(credential: StripeCredential) -> Iterator[_Moved]:
+    rows = Transaction.objects.filter(credential=credential, status=Transaction.Status.ESTIMATED).order_by()
+    sums = rows.values_list("booked_on", "currency").annotate(Count("id"), Sum("amount_minor"), Sum("fee_minor"))
+    for day, currency, number, amount, fee in sums:
+        yield _Moved(day, currency, currency, ESTIMATE, number, amount, fee, amount)
 
 
-def _by_day(kind: str, rows: Iterable[tuple[dt.datetime, str, int]], zone: ZoneInfo) -> Iterator[_Moved]:
-    sums: defaultdict[tuple[dt.date, str], list[int]] = defaultdict(lambda: [0, 0])
-    for at, currency, amount_minor in rows:
-        cell = sums[at.astimezone(zone).date(), currency]
-        cell[0] += 1
-        cell[1] += amount_minor
-    for (day, currency), (count, amount) in sums.items():
-        yield _Moved(kind, day, currency, currency, count, 0, amount, 0, 0, amount)
+def _figures(row: _Moved, basis: Basis) -> Figures:
+    amount, fee = (row.paid, 0) if basis is Basis.PAID else (row.amount, row.fee)
+    if row.category == ESTIMATE:
+        return Figures(
+            estimated=row.number,
+            estimated_gross_minor=amount,
+            estimated_net_minor=0 if basis is Basis.PAID else amount - fee,
+        )
+    is_back = row.category.endswith(("_failure", "_reversal"))  # of a refund or a dispute: it is one less
+    number = -row.number if is_back else row.number
+    match CATEGORIES.get(row.category, UNKNOWN).metric:
+        case Metric.GROSS:
+            return Figures(count=row.number if row.category == "charge" else 0, gross_minor=amount, fee_minor=fee)
+        case Metric.REFUNDS:
+            return Figures(refunds=number, refunded_minor=-amount, fee_minor=fee)
+        case Metric.DISPUTES:
+            return Figures(disputes=number, disputed_minor=-amount, fee_minor=fee)
+        case _ if basis is Basis.PAID:
+            return NOTHING
+        case Metric.FEES:
+            return Figures(fee_minor=fee - amount)
+        case Metric.FUNDING:
+            return Figures(fee_minor=fee, funding_minor=amount)
+        case _:
+            return Figures(fee_minor=fee, other_minor=amount)

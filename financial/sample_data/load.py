@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
-
 from financial.errors import FinancialError
 from financial.ledger import journal
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME
-from financial.models import MIRROR_MODELS, StripeCredential, StripeTransaction, Transaction
+from financial.models import MIRROR_MODELS, Entry, StripeCredential, StripeTransaction, Transaction
+from financial.models.rules import clearing
 from financial.sample_data import shapes, story
 
 NAME = "Sample data"
@@ -63,15 +62,18 @@ def book(sample: StripeCredential, *, now: datetime) -> journal.Booked:
     return journal.book_all(sample, now=now)
 
 
-@transaction.atomic
 def clear() -> int:
     """Remove what an earlier run made, children first, and return the number of rows removed."""
     removed = 0
-    for sample in StripeCredential.objects.filter(is_sample=True):
-        links = StripeTransaction.objects.filter(transaction__credential=sample)
-        entries = Transaction.objects.filter(credential=sample)
-        mirrored = [model.objects.filter(credential=sample) for model in reversed(MIRROR_MODELS)]
-        for rows in (links, entries, *mirrored):
-            removed += rows.delete()[0]
-        sample.delete()
+    with clearing():  # this money never moved
+        for sample in StripeCredential.objects.filter(is_sample=True):
+            booked = Transaction.objects.filter(credential=sample)
+            links = StripeTransaction.objects.filter(transaction__credential=sample)
+            entries = Entry.objects.filter(transaction__credential=sample)
+            mirrored = [model.objects.filter(credential=sample) for model in reversed(MIRROR_MODELS)]
+            for rows in (entries, links):
+                removed += rows.delete()[0]
+            removed += booked._raw_delete(booked.db)  # some name each other
+            removed += sum(rows.delete()[0] for rows in mirrored)
+            sample.delete()
     return removed

@@ -212,10 +212,12 @@ def report_csv(
 
 _CSV_MONEY = {
     "gross": "gross_minor",
-    "fees": "fee_minor",
-    "net after fees": "net_minor",
     "refunds": "refunded_minor",
     "disputes": "disputed_minor",
+    "total revenue": "revenue_minor",
+    "fees": "fee_minor",
+    "net volume": "net_minor",
+    "funding": "funding_minor",
 }
 
 

@@ -413,15 +413,16 @@ def _endings(task: Task) -> Iterator[tuple[StripeWebhookEvent, list[Change]]]:
 
 
 def _book(credential: StripeCredential, tasks: Sequence[Task], now: datetime) -> None:
-    """Book the payments these events speak of, and tell their customers."""
+    """Book the payments these events speak of and what moved because of their objects, and tell the customers."""
     ids = {payment_id for task in tasks for payment_id in task.payments}
-    if not ids:
+    moving = {key[1] for task in tasks for key in task.payloads if key[0] in journal.MOVING}
+    if not (ids or moving):
         return
     payments = {
         payment.stripe_id: payment
         for payment in StripePaymentIntent.objects.filter(credential=credential, stripe_id__in=ids)
     }
-    journal.book(credential, list(payments.values()), now=now)
+    journal.book(credential, list(payments.values()), objects=moving, now=now)
     for task in tasks:
         for kind in {notices.KIND_BY_EVENT[event.type] for event in task.events if _is_news(event, now)}:
             for payment_id in task.payments & set(payments):

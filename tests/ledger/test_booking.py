@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
-
 import pytest
 
-from financial.errors import BookingError
 from financial.ledger import booking
 
 RULES = {"usd": ("0.029", 30), "*": ("0.029", 0)}
@@ -29,35 +25,3 @@ def test_fee_without_any_rule_is_nothing_and_rough() -> None:
 
 def test_fee_never_exceeds_the_payment() -> None:
     assert booking.estimate_fee(10, "usd", RULES).fee_minor == 10
-
-
-def test_estimate_is_dated_by_the_day_of_the_account() -> None:
-    late = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
-    facts = booking.PaymentFacts("pi_1", 1000, "usd", late)
-
-    figures = booking.estimated(facts, booking.Fee(59, is_rough=False), ZoneInfo("America/New_York"))
-
-    assert (figures.status, figures.net_minor, figures.booked_on) == ("estimated", 941, date(2026, 3, 31))
-
-
-def balance(**changes: int) -> booking.BalanceFacts:
-    amounts = {"amount_minor": 5406, "fee_minor": 322, "net_minor": 5084, **changes}
-    return booking.BalanceFacts(
-        stripe_id="txn_1",
-        currency="usd",
-        created_at=datetime(2026, 3, 29, tzinfo=UTC),
-        exchange_rate="1.0812",
-        **amounts,
-    )
-
-
-def test_settled_figures_are_those_of_the_balance_transaction() -> None:
-    figures = booking.settled(balance(), ZoneInfo("UTC"))
-
-    assert (figures.status, figures.amount_minor, figures.fee_minor, figures.net_minor) == ("settled", 5406, 322, 5084)
-    assert figures.exchange_rate == "1.0812"
-
-
-def test_a_balance_transaction_that_does_not_add_up_is_refused() -> None:
-    with pytest.raises(BookingError, match="txn_1: net 5085 is not amount 5406 less fee 322"):
-        booking.settled(balance(net_minor=5085), ZoneInfo("UTC"))

@@ -26,6 +26,7 @@ from financial.models import (
     SyncStep,
     Transaction,
 )
+from tests import books
 
 NOW = dt.datetime(2026, 10, 15, 12, 0, tzinfo=dt.UTC)
 _numbers = count(1)
@@ -83,23 +84,22 @@ def booked(of: StripeCredential, paid: StripePaymentIntent | None = None, **valu
     fee = values.pop("fee_minor", 100)
     at = values.pop("occurred_at", paid.created_at if paid else NOW)
     currency = values.pop("currency", paid.currency if paid else "usd")
-    values = {
-        "kind": Transaction.Kind.PAYMENT,
-        "source_stripe_id": f"ch_{next(_numbers):06d}",
-        "status": Transaction.Status.SETTLED,
-        "occurred_at": at,
-        "booked_on": at.astimezone(conf.time_zone()).date(),
-        "currency": currency,
-        "amount_minor": amount,
-        "fee_minor": fee,
-        "net_minor": amount - fee,
-        "presentment_currency": currency,
-        "presentment_amount_minor": amount,
+    figures = {"amount_minor": amount, "fee_minor": fee, "currency": currency, "occurred_at": at}
+    if values.pop("status", "settled") == "settled":
+        return books.settled(of, paid, **figures, **values)
+    row = Transaction.objects.create(
+        credential=of,
+        livemode=of.livemode,
+        kind=Transaction.Kind.PAYMENT,
+        source_stripe_id=paid.stripe_id if paid else f"pi_{next(_numbers):06d}",
+        booked_on=at.astimezone(conf.time_zone()).date(),
+        net_minor=amount - fee,
+        presentment_currency=currency,
+        presentment_amount_minor=amount,
+        **figures,
         **values,
-    }
-    row = Transaction.objects.create(credential=of, livemode=of.livemode, **values)
-    if paid is not None:
-        StripeTransaction.objects.create(transaction=row, payment_intent=paid, estimated_fee_minor=fee)
+    )
+    StripeTransaction.objects.create(transaction=row, payment_intent=paid, estimated_fee_minor=fee)
     return row
 
 

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
+from django.utils import timezone
 
 from financial.models import (
-    StripeBalanceTransaction,
     StripeCharge,
     StripeCredential,
     StripeCustomer,
@@ -20,6 +20,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
+from tests import books
 
 NOON = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)
 _numbers = count(1)
@@ -93,11 +94,22 @@ def charge(payment: StripePaymentIntent, **values: Any) -> StripeCharge:
 
 
 def booking(payment: StripePaymentIntent, fee_minor: int = 117, *, settled: bool = False) -> StripeTransaction:
+    if settled:
+        return books.settled(
+            payment.credential,
+            payment,
+            amount_minor=payment.amount_minor,
+            fee_minor=fee_minor,
+            currency=payment.currency,
+            occurred_at=payment.created_at,
+            estimated_fee_minor=117,
+            settled_at=NOON,
+            created_at=timezone.now(),
+        ).stripe_transaction
     entry = Transaction.objects.create(
         credential=payment.credential,
         kind=Transaction.Kind.PAYMENT,
         source_stripe_id=payment.stripe_id,
-        status=Transaction.Status.SETTLED if settled else Transaction.Status.ESTIMATED,
         occurred_at=payment.created_at,
         booked_on=payment.created_at.date(),
         currency=payment.currency,
@@ -107,23 +119,11 @@ def booking(payment: StripePaymentIntent, fee_minor: int = 117, *, settled: bool
         presentment_currency=payment.currency,
         presentment_amount_minor=payment.amount_minor,
     )
-    balance = (
-        _row(
-            StripeBalanceTransaction,
-            "txn",
-            payment.credential,
-            {"amount_minor": payment.amount_minor, "fee_minor": fee_minor, "currency": payment.currency},
-        )
-        if settled
-        else None
-    )
     return StripeTransaction.objects.create(
         transaction=entry,
         payment_intent=payment,
-        balance_transaction=balance,
         charge_stripe_id=payment.latest_charge_stripe_id,
         estimated_fee_minor=117,
-        settled_at=NOON if settled else None,
     )
 
 

@@ -117,9 +117,7 @@ class PaymentDetail(MirrorDetail):
 
     def all_rows(self) -> QuerySet[Any]:
         found = rows.with_payment_parts(super().all_rows())
-        return found.select_related("customer", "credential", "stripe_transaction__balance_transaction").select_related(
-            "stripe_transaction__transaction"
-        )
+        return found.select_related("customer", "credential", "stripe_transaction__transaction__balance_transaction")
 
     def parts(self, row: StripePaymentIntent) -> dict[str, Any]:
         line, booking = rows.payment_row(row), getattr(row, "stripe_transaction", None)
