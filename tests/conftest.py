@@ -21,6 +21,7 @@ from financial import signing
 from financial.gateway import StripeGateway
 from financial.models import StripeCredential
 from sandbox.http.server import Server, running
+from tests import books
 from tests.stripe_stub import StripeStub
 
 TEST_KEY = "sk_test_obviously_fake_0000000000"
@@ -79,6 +80,18 @@ def _fresh_cache() -> None:
 def _own_language() -> Iterator[None]:
     yield
     translation.deactivate()  # a LocaleMiddleware leaves its visitor's language to the thread
+
+
+@pytest.fixture(autouse=True)
+def _emptied_books(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that really commit end in a flush, and the rules of the books refuse it while anything is settled."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = (marker and marker.kwargs.get("transaction")) or "live_server" in request.fixturenames
+    if commits:
+        request.getfixturevalue("transactional_db")
+    yield
+    if commits:
+        books.clear()
 
 
 @pytest.fixture

@@ -149,7 +149,8 @@ def read(credential: StripeCredential | None, **among: Any) -> Iterator[tuple[in
         for transaction_id, account_id, amount in rows.values_list("transaction_id", "account_id", "amount_minor"):
             legs.setdefault(transaction_id, []).append((codes[account_id], amount))
         for row in page:
-            yield row[0], Settled(reference(*row[12:15], row[0]), *row[1:12], tuple(legs.get(row[0], ())))
+            called = reference(row[12], row[13], row[14], row[0])
+            yield row[0], Settled._make((called, *row[1:12], tuple(legs.get(row[0], ()))))
 
 
 def reference(balance_id: str | None, source: str, corrects_id: int | None, pk: int) -> str:

@@ -69,7 +69,7 @@ def _statement(model: type[models.Model]) -> str:
     return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
 
 
-def _as_stored(model: type[models.Model], rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+def _as_stored(model: type[models.Model], rows: Sequence[Sequence[Any]]) -> Sequence[Any]:
     """Turn dates and instants into what SQLite's driver takes; they come in runs, so each is turned once."""
     places = [
         (place, lru_cache(maxsize=1024)(adapt))

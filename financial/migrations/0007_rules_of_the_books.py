@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import migrations
 
 from financial.mirror.translate import BALANCE_TRANSACTION, INVOICE, PAYMENT_INTENT
@@ -15,7 +17,7 @@ FILLED = (
 )
 
 
-def fill(apps, schema_editor):
+def fill(apps: Any, schema_editor: Any) -> None:
     for name, columns, names in FILLED:
         rows = apps.get_model("financial", name).objects.using(schema_editor.connection.alias)
         wanted = [column for column in columns if column.name in names]
@@ -28,16 +30,16 @@ def fill(apps, schema_editor):
             last = page[-1].pk
 
 
-def install(apps, schema_editor):
+def install(apps: Any, schema_editor: Any) -> None:
     rules.install(schema_editor.connection.alias)
 
 
-def remove(apps, schema_editor):
+def remove(apps: Any, schema_editor: Any) -> None:
     rules.remove(schema_editor.connection.alias)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("financial", "0004_double_entry_books")]
+    dependencies = [("financial", "0006_double_entry_books")]
 
     operations = [
         migrations.RunPython(fill, migrations.RunPython.noop, elidable=True),

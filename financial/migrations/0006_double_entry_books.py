@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('financial', '0003_reopen_settled_transactions'),
+        ('financial', '0005_reopen_settled_transactions'),
     ]
 
     operations = [

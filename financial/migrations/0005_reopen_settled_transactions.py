@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import migrations
 
 
-def reopen(apps, schema_editor):
+def reopen(apps: Any, schema_editor: Any) -> None:
     database = schema_editor.connection.alias
     transactions = apps.get_model("financial", "Transaction").objects.using(database)
     links = apps.get_model("financial", "StripeTransaction").objects.using(database)
@@ -14,6 +16,6 @@ def reopen(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("financial", "0002_inbox")]
+    dependencies = [("financial", "0004_mirror_times")]
 
     operations = [migrations.RunPython(reopen, migrations.RunPython.noop, elidable=True)]
