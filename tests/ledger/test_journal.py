@@ -153,7 +153,7 @@ def test_query_count_does_not_grow_with_the_number_of_payments(
                 credential,
                 payloads.payment_intent(f"pi_{name}", latest_charge=f"ch_{name}"),
                 payloads.charge(f"ch_{name}", payment_intent=f"pi_{name}", balance_transaction=f"txn_{name}"),
-                payloads.balance_transaction(f"txn_{name}"),
+                payloads.balance_transaction(f"txn_{name}", source=f"ch_{name}"),
             )
         return list(StripePaymentIntent.objects.filter(stripe_id__startswith=f"pi_{size}_"))
 

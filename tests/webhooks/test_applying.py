@@ -151,7 +151,7 @@ def test_many_objects_are_written_together(
 def test_payments_of_one_batch_are_all_booked(deliver: Deliver, stripe_stub: StripeStub, work: Work) -> None:
     stripe_stub.put(payloads.customer())
     for number in range(4):
-        balance = payloads.balance_transaction(f"txn_{number}")
+        balance = payloads.balance_transaction(f"txn_{number}", source=f"ch_{number}")
         charge = payloads.charge(f"ch_{number}", payment_intent=f"pi_{number}", balance_transaction=balance)
         payment = payloads.payment_intent(f"pi_{number}", latest_charge=charge)
         stripe_stub.put(payment)
