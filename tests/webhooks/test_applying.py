@@ -186,7 +186,7 @@ def test_what_cannot_be_booked_harms_no_other_payment(deliver: Deliver, stripe_s
     """Two payments that claim one balance transaction contradict each other; the third is booked."""
     stripe_stub.put(payloads.customer())
     for number, balance in enumerate(("txn_same", "txn_same", "txn_own")):
-        settled = payloads.balance_transaction(balance)
+        settled = payloads.balance_transaction(balance, source=f"ch_{number}")
         charge = payloads.charge(f"ch_{number}", payment_intent=f"pi_{number}", balance_transaction=settled)
         payment = payloads.payment_intent(f"pi_{number}", latest_charge=charge)
         stripe_stub.put(payment)
@@ -194,7 +194,7 @@ def test_what_cannot_be_booked_harms_no_other_payment(deliver: Deliver, stripe_s
 
     work()
 
-    assert Transaction.objects.filter(source_stripe_id="pi_2", status="settled").exists()
+    assert Transaction.objects.filter(stripe_transaction__payment_intent__stripe_id="pi_2", status="settled").exists()
     assert StripeWebhookEvent.objects.get(object_stripe_id="pi_2").state == State.DONE
 
 
