@@ -157,6 +157,7 @@ def test_query_count_does_not_grow_with_the_number_of_payments(
             )
         return list(StripePaymentIntent.objects.filter(stripe_id__startswith=f"pi_{size}_"))
 
+    journal.book(credential, story(1), now=NOW)  # makes the accounts
     small, large = story(20), story(60)
 
     assert connection_queries(lambda: journal.book(credential, small, now=NOW)) == connection_queries(
