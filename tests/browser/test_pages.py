@@ -24,18 +24,32 @@ PAGES = (
     "stripe/subscriptions/",
     "stripe/subscriptions/new/",
     "stripe/sync/",
+    "stripe/events/",
+    "stripe/events/?type=nothing",
+    "stripe/endpoint/",
 )
 LISTS = ("products", "customers", "payments", "subscriptions")
 
 
 def details(tab: Any, base: str) -> list[str]:
-    """The first row's detail page of each list."""
+    """The first row's detail page of each list, and of the inbox."""
     found = []
     for name in LISTS:
         tab.goto(f"{base}/stripe/{name}/")
         link = tab.locator(f"tbody a[href*='/stripe/{name}/']").first
         found.append(str(link.get_attribute("href")).partition("/studio/financial/")[2])
-    return found
+    return [*found, an_event(tab, base)]
+
+
+def an_event(tab: Any, base: str) -> str:
+    """The page of an event with its payload, once the sandbox has sent one."""
+    link = tab.locator("tbody a[href*='/stripe/events/']").first
+    for _ in range(60):
+        tab.goto(f"{base}/stripe/events/")
+        if link.count():
+            return str(link.get_attribute("href")).partition("/studio/financial/")[2] + "?payload=1"
+        tab.wait_for_timeout(1000)
+    raise AssertionError("no webhook came within a minute")
 
 
 def name_of(page: str) -> str:

@@ -79,7 +79,6 @@ def test_events_of_another_credential_are_not_shown(page, shop):
         ("status=dead", {"evt_dead"}),
         ("status=waiting", {"evt_waiting"}),
         ("type=charge.updated", {"evt_dead"}),
-        ("type=charge.*", {"evt_dead", "evt_charge"}),
         ("source=catch-up", {"evt_charge"}),
         ("q=evt_waiting", {"evt_waiting"}),
         ("q=ch_1", {"evt_dead", "evt_charge"}),
