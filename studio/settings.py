@@ -75,7 +75,7 @@ def _database() -> dict[str, Any]:
         options.setdefault("timeout", 20)
         options.setdefault("init_command", "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON")
     elif found["ENGINE"].endswith("postgresql"):
-        options.setdefault("pool", True)
+        options.setdefault("pool", {"timeout": 4})  # seconds until a database that is away is said to be: Stripe waits
     found["ATOMIC_REQUESTS"] = False  # no network inside a database transaction
     return found
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection, transaction
 from django.test import Client, RequestFactory
 
 from financial import webhooks
@@ -94,14 +94,14 @@ def test_same_odd_body_again_is_only_counted(credential: StripeCredential, odd: 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_same_event_from_many_sides_at_once_is_stored_once(credential: StripeCredential) -> None:
-    sides, ids = 8, 25
+    sides, ids = 20, 500
     answers: Counter[int] = Counter()
     barrier = threading.Barrier(sides)
 
     def deliver() -> None:
         try:
             for number in range(ids):
-                barrier.wait(timeout=20)
+                barrier.wait(timeout=60)
                 answers[post(body(event_id=f"evt_{number}")).status_code] += 1
         finally:
             close_old_connections()
@@ -426,6 +426,62 @@ def test_database_that_refuses_is_no_reason_to_lose_an_event(credential: StripeC
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
 
 
+# R8: no space left
+
+
+@pytest.mark.django_db(transaction=True)
+def test_full_disk_is_a_503_breaks_nothing_and_passes(credential: StripeCredential) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite can be told how large it may become")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0]}")
+    try:
+        answers = [post(body(event_id=f"evt_{n}") + b" " * (MEBIBYTE - 2000)).status_code for n in range(40)]
+        stored = len(states())  # it can still be read
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA max_page_count = 1073741823")
+    assert answers[-1] == 503
+    assert set(answers) <= {200, 503}
+    assert stored == answers.count(200)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA integrity_check")
+        assert cursor.fetchone() == ("ok",)
+    assert post(body(event_id="evt_39")).status_code == 200
+
+
+# R7: a table that is locked
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_locked_table_is_a_503_soon_and_passes_without_a_restart(credential: StripeCredential) -> None:
+    """The server itself would wait for ever; the connection keeps none of our impatience."""
+    is_locked, ends = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE financial_stripewebhookevent IN ACCESS EXCLUSIVE MODE")
+            is_locked.set()
+            ends.wait(timeout=60)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_locked.wait(timeout=20)
+    with time_machine.travel(NOW, tick=True):
+        answer = post(body())
+    ends.set()
+    holder.join()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert states() == []
+    assert post(body()).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
 # R17: another mode, another account
 
 
@@ -462,6 +518,30 @@ EAGER = (
     "django.middleware.http.ConditionalGetMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 )
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        *EAGER,
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.cache.FetchFromCacheMiddleware",
+        "django.middleware.common.BrokenLinkEmailsMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "studio.middleware.careful_headers",
+    ],
+)
+def test_each_usual_middleware_leaves_a_delivery_as_it_came(
+    credential: StripeCredential, settings: Any, middleware: str, place: str
+) -> None:
+    if place == "first" and "LoginRequired" in middleware:
+        pytest.skip("Django wants it behind the one that knows the user")
+    others = [name for name in settings.MIDDLEWARE if name != middleware]
+    settings.MIDDLEWARE = [middleware, *others] if place == "first" else [*others, middleware]
+    posted = body() + b" \n"
+    assert post(posted, HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH="*").status_code == 200
+    assert StripeWebhookEvent.objects.get().body == posted
 
 
 def test_no_usual_middleware_turns_a_delivery_away(credential: StripeCredential, settings: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.db.models import F
 
+from financial import patience
 from financial.errors import BodyTooLarge, CannotVerify
 from financial.gateway.signature import verify
 from financial.models import StripeCredential, StripeWebhookEvent
@@ -59,7 +60,10 @@ def receive(
     matched = verify(
         body, header, [known.secret for known in valid], now=now.timestamp(), tolerance_seconds=tolerance_seconds
     )
-    event = _record(_row(valid[matched].credential, body, now, matched_secret=valid[matched].label, delivered_at=now))
+    with patience.at_most():
+        event = _record(
+            _row(valid[matched].credential, body, now, matched_secret=valid[matched].label, delivered_at=now)
+        )
     logger.info("event=%s type=%s state=%s deliveries=%s", event.event_id, event.type, event.state, event.deliveries)
     return event
 
