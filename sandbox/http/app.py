@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from sandbox.core import Request, Response
@@ -45,7 +46,12 @@ class App:
         if response.fault is not None:
             await self._faulty(request, response, response.fault, send)
             return
-        await _reply(send, response.status, response.body, _headers(response))
+        await _reply(send, response.status, response.body, self._headers(response))
+
+    def _headers(self, response: Response) -> list[tuple[bytes, bytes]]:
+        """The date is that of the world: by its clock things are created, too."""
+        given = {**response.headers, "Date": formatdate(self.service.world.main.now, usegmt=True)}
+        return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in given.items()]
 
     async def _control(self, scope: Scope, body: bytes, send: Send) -> None:
         query, method, path = scope["query_string"].decode(), scope["method"], scope["path"]
@@ -66,7 +72,7 @@ class App:
                 busy.discard(key)
         if response.dropped and _abort(send):
             return
-        await _reply(send, response.status, response.body, _headers(response))
+        await _reply(send, response.status, response.body, self._headers(response))
 
 
 def _request(scope: Scope, body: bytes) -> Request:
@@ -83,10 +89,6 @@ async def _body(receive: Receive) -> bytes | None:
         if len(body) > MAX_BODY:
             return None
     return body
-
-
-def _headers(response: Response) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
 
 
 async def _reply(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

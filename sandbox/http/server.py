@@ -35,7 +35,8 @@ class Server:
         self._background = background
         self._chores: list[Callable[[], None]] = []
         self._stop = threading.Event()
-        config = uvicorn.Config(App(self.service), log_level="error", access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(App(self.service), log_level="error", access_log=False, lifespan="off", ws="none",
+                                date_header=False)  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         self._threads: list[threading.Thread] = []
 
