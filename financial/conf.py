@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "QUEUE": "financial",
     # Estimated fee per currency: (rate of the amount, fixed part in minor units). "*" is for all others, marked rough.
     "FEE_RULES": {"usd": ("0.029", 30), "*": ("0.029", 0)},
+    # Which discounts lower MRR: "forever" (those without an end), "recurring" (also for some months), "all" (also for once).
+    "MRR_DISCOUNTS": "forever",
     # The zone that cuts days in reports; empty means Django's TIME_ZONE.
     "TIME_ZONE": "",
     # Mail to customers: payment confirmed, payment failed.

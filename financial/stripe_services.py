@@ -27,6 +27,7 @@ from financial.errors import (
     SyncAlreadyRunning,
 )
 from financial.gateway import AccountFacts, Budget, StripeGateway, bodies
+from financial.mirror import history
 from financial.mirror.masking import masked
 from financial.mirror.resources import BY_NAME
 from financial.models import (
@@ -385,6 +386,11 @@ def fetch_event(credential: StripeCredential, event_id: str) -> StripeWebhookEve
     source = StripeWebhookEvent.Source.REPLAY
     webhooks.file(credential, [orjson.dumps(payload)], source=source, now=timezone.now())
     return StripeWebhookEvent.objects.get(credential=credential, event_id=event_id)
+
+
+def rebuild_mrr(credential: StripeCredential) -> int:
+    """Compute the history of recurring revenue again and return how many rows changed: none, as a rule."""
+    return history.rebuild(credential)
 
 
 def request_sync(

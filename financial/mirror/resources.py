@@ -174,7 +174,9 @@ RESOURCES: tuple[Resource, ...] = (
             "customer.subscription.trial_will_end",
         ),
         parents={"customer": "customer", "price": "price"},
-        list_params={"status": "all"},  # canceled ones are left out otherwise
+        # Canceled ones are left out otherwise; discounts are bare ids, their coupons too.
+        list_params={"status": "all", "expand[]": "data.discounts.source.coupon"},
+        expand=("discounts.source.coupon",),
     ),
     Resource(
         "invoice",

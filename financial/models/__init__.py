@@ -30,6 +30,7 @@ from financial.models.mirror import (
     StripeSubscription,
 )
 from financial.models.operations import AuditEvent, PaymentNotice, StripeRequest, SyncRun, SyncStep
+from financial.models.recurring import MrrSpan, SubscriptionSight
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Entry",
     "MirrorClock",
     "MirrorRow",
+    "MrrSpan",
     "PaymentNotice",
     "StripeBalanceTransaction",
     "StripeCharge",
@@ -60,6 +62,7 @@ __all__ = [
     "StripeTransaction",
     "StripeWebhookEvent",
     "StripeWebhookSecret",
+    "SubscriptionSight",
     "SyncRun",
     "SyncStep",
     "Transaction",

@@ -94,6 +94,9 @@ class StripeCredential(SecretKeeper):
     is_from_environment = models.BooleanField(default=False, editable=False)
     is_sample = models.BooleanField(default=False, editable=False)
     account_id = models.CharField(max_length=255, blank=True, editable=False)
+    mrr_version = models.BigIntegerField(
+        default=0, editable=False, help_text="up to which version of the mirror the history of MRR is complete"
+    )
     needs_attention = models.CharField(max_length=500, blank=True, editable=False)
     paused_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="no event is applied until then"

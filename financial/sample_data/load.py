@@ -11,7 +11,7 @@ from datetime import datetime
 
 from financial.errors import FinancialError
 from financial.ledger import journal
-from financial.mirror import store
+from financial.mirror import history, store
 from financial.mirror.resources import BY_NAME
 from financial.models import MIRROR_MODELS, Entry, StripeCredential, StripeTransaction, Transaction
 from financial.models.rules import clearing
@@ -55,6 +55,7 @@ def load(sample: StripeCredential) -> Iterator[Loaded]:
             page = payloads[first : first + BATCH]
             written += store.save_many(sample, resource, page, seen=store.draw(), api_version=shapes.API_VERSION)
         yield Loaded(name, len(payloads), written)
+    history.catch_up(sample)
 
 
 def book(sample: StripeCredential, *, now: datetime) -> journal.Booked:

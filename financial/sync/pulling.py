@@ -20,7 +20,7 @@ from django.utils import timezone
 from financial import conf
 from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused
 from financial.ledger import journal
-from financial.mirror import store
+from financial.mirror import history, store
 from financial.mirror.resources import RESOURCES, Resource, own_expand
 from financial.models import StripeCredential, SyncRun, SyncStep
 from financial.sync import catchup, proof, runs, spans
@@ -131,6 +131,7 @@ class _Pull:
         store.repair_links(self.credential)
         booked = journal.book_all(self.credential, now=timezone.now(), tick=self._sign)
         self.run.booked, self.run.settled = booked.booked, booked.settled
+        history.catch_up(self.credential, tick=self._sign)
         if not self.errors and not self.run.resources:
             self.run.covers_until = started
 

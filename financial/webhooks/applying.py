@@ -31,7 +31,7 @@ from financial.errors import (
     UnreadableAnswer,
 )
 from financial.ledger import journal
-from financial.mirror import store
+from financial.mirror import history, store
 from financial.mirror.resources import BY_NAME, RESOURCES, Resource, embeds, own_expand
 from financial.mirror.translate import detach, reduce_to_id, translate
 from financial.models import StripeCredential, StripePaymentIntent, StripeWebhookEvent
@@ -401,6 +401,7 @@ def _finish(credential: StripeCredential, lease: Lease, tasks: Sequence[Task]) -
     """Book what the objects tell of payments, and close their events, in the transaction that wrote them."""
     now = timezone.now()
     _book(credential, tasks, now)
+    history.after(credential, [event for task in tasks for event in task.events])
     inbox.close(lease, [ending for task in tasks for ending in _endings(task)], now=now)
 
 
