@@ -62,7 +62,7 @@ def _by_payout(rows: Iterable[Booked]) -> Iterator[Booked]:
 def _payout_row(key: tuple[str, str], month: str, found: _Sum) -> Booked:
     payout_id, currency = key
     name = payout_id or "no-payout"
-    words = f"Payout {payout_id}" if payout_id else "In no payout yet"
+    words = f"Payout {payout_id}" if payout_id else "In no payout we know of"
     return found.row(f"{name}-{month}-{currency}", "payout", f"{words}, {month}: {found.words}", payout_id=payout_id)
 
 

@@ -20,7 +20,8 @@ from financial.spreadsheets import line_writer, text_cell
 
 HEADER = ("*Narration", "*Date", "Description", "*AccountCode", "*TaxRate", "*Amount")
 LINES_MAX = 300
-# The same books give the same bytes: no clock goes into the archive. ZIP knows no earlier year.
+# The same books give the same bytes: no clock goes into the archive (ZIP knows no earlier year), and nothing is
+# compressed, as compressors differ from machine to machine.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,13 +65,12 @@ class _Archive:
 
     def __init__(self) -> None:
         self._sink = _Sink()
-        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED)
+        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
         self._numbers: Counter[str] = Counter()
 
     def add(self, currency: str, lines: list[str]) -> None:
         self._numbers[currency] += 1
         name = zipfile.ZipInfo(f"journals-{currency}-{self._numbers[currency]:04}.csv", _NO_TIME)
-        name.compress_type = zipfile.ZIP_DEFLATED
         text = line_writer()(HEADER) + "".join(lines)
         self._zip.writestr(name, text.encode(errors="replace"))
 
