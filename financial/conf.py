@@ -50,6 +50,8 @@ DEFAULTS: dict[str, Any] = {
     # Mail to customers: payment confirmed, payment failed.
     "SEND_PAYMENT_EMAILS": False,
     "EMAIL_FROM": "",
+    # The tax rate written to Xero's manual journals: its full name as your organisation has it.
+    "EXPORT_XERO_TAX_RATE": "Tax Exempt",
     # Pages.
     "PAGE_SIZE": 25,
     "CACHE_SECONDS": 300,

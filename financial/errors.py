@@ -10,6 +10,7 @@
     ├── InvalidAmount              zero, negative, or outside Stripe's limits
     ├── TranslationError           a payload without what makes it that object
     ├── BookingError               a balance transaction that contradicts itself
+    ├── ExportRefused              what was asked for cannot be exported or verified
     ├── WebhookRejected
     │   ├── NotAuthentic           400: signature missing, wrong or stale
     │   ├── BodyTooLarge           413
@@ -79,6 +80,10 @@ class TranslationError(FinancialError):
 
 class BookingError(FinancialError):
     """A balance transaction contradicts itself; nothing was booked from it."""
+
+
+class ExportRefused(FinancialError):
+    """What was asked for cannot be exported or verified; the message says what could be."""
 
 
 class WebhookRejected(FinancialError):
