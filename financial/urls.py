@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from financial.views import actions, base, dashboard, endpoint, inbox, mirror, sync, webhook
+from financial.views import actions, base, dashboard, endpoint, exports, inbox, mirror, sync, webhook
 
 app_name = "financial"
 
@@ -31,5 +31,6 @@ urlpatterns = [
     path("stripe/endpoint/", endpoint.Endpoint.as_view(), name="endpoint"),
     path("stripe/webhook/", webhook.receive, name="webhook"),
     path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
+    path("exports/", exports.ExportPage.as_view(), name="exports"),
     path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),
 ]

@@ -54,6 +54,7 @@ NAV = (
     NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription"),
     NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
     NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
+    NavItem("exports", "Exports", "financial:exports", "financial.view_transaction"),
     NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun"),
     NavItem("webhook", "Webhooks", "financial:events", "financial.view_stripewebhookevent"),
 )

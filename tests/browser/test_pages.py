@@ -27,6 +27,7 @@ PAGES = (
     "stripe/events/",
     "stripe/events/?type=nothing",
     "stripe/endpoint/",
+    "exports/",
 )
 LISTS = ("products", "customers", "payments", "subscriptions")
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from tests.views import factory
 
 PAGES = {
+    "exports": "view_transaction",
     "overview": "view_transaction",
     "stripe": "view_stripepaymentintent",
     "payments": "view_stripepaymentintent",
