@@ -60,6 +60,11 @@ def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def created_second(payload: Payload) -> int:
+    """Return the unix second an object was created in, by which lists are ordered and filtered; 0 where it has none."""
+    return int(payload.get("created") or 0)
+
+
 def reduce_to_id(value: Any) -> str:
     """Return the id of an expandable field: `"cus_1"` and `{"id": "cus_1", …}` both give `cus_1`."""
     if isinstance(value, dict):

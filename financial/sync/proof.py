@@ -72,7 +72,7 @@ class Finding:
 
 def compare(credential: StripeCredential, resource: Resource, tally: Tally) -> Finding:
     """Walk our rows once, in constant memory but for what differs."""
-    read = Q()
+    read = Q(created_at=None, deleted_at__isnull=False)  # deleted before it was ever seen
     for oldest, newest in tally.ranges:
         read |= Q(created_at__gte=at(oldest)) & (Q() if newest is None else Q(created_at__lte=at(newest)))
     rows = resource.model.objects.filter(read, credential=credential).values_list("stripe_id", "deleted_at")

@@ -98,6 +98,21 @@ class _Part:
     tally: proof.Tally
     expect_new: bool
     waiting: list[Delivery] = field(default_factory=list)
+    late: set[str] = field(default_factory=set)  # what only the second look at the newest second showed
+
+    def count_in(self) -> int:
+        """Enter the waiting pages into the proof and return how many of their objects were not shown before."""
+        count = 0
+        for delivery in self.waiting:
+            shown = {str(payload["id"]) for payload in delivery.items}
+            if delivery.is_second_look:
+                shown = {stripe_id for stripe_id in shown if stripe_id not in self.tally}
+                self.late |= shown
+            else:
+                self.late -= shown
+            self.tally.add(shown)
+            count += len(shown) - delivery.again
+        return count
 
     @property
     def waiting_rows(self) -> int:
@@ -199,11 +214,13 @@ class _Pull:
 
     def _add(self, step: SyncStep, resource: Resource, board: spans.Board) -> None:
         ranges = [(span.oldest, None if span.is_open else span.newest) for span in board.spans]
-        is_here = resource.model.objects.filter(credential=self.credential).exists()
+        held = resource.model.objects.filter(credential=self.credential)
+        is_here = held.exists()
         self.parts[resource.name] = _Part(
             step, Collection(resource, board), proof.Tally(ranges), expect_new=not is_here
         )
-        self._mark(step, state=State.RUNNING, started_at=step.started_at or timezone.now())
+        expected = held.alive().count() if is_here and not step.spans and _is_whole(board) else step.expected
+        self._mark(step, state=State.RUNNING, started_at=step.started_at or timezone.now(), expected=expected)
 
     def _catch_up(self, step: SyncStep, resource: Resource, ids: set[str]) -> None:
         self._mark(step, state=State.RUNNING, started_at=timezone.now())
@@ -269,6 +286,7 @@ class _Pull:
         """Store the waiting pages with the checkpoint of what is left, and return a counter value drawn since."""
         step = part.step
         payloads = [item for delivery in part.waiting for item in delivery.items]
+        counted = part.count_in()
         if self.run.kind == Kind.VERIFY:
             self._hold_against(part, payloads)
         with transaction.atomic():
@@ -282,13 +300,12 @@ class _Pull:
                     api_version=self.gateway.api_version,
                     expect_new=part.expect_new,
                 )
-            step.read += len(payloads)
+            step.read += counted
             step.pages += len(part.waiting)
             step.slices = part.collection.board.slices
             step.spans = part.waiting[-1].left
             step.save(update_fields=("read", "written", "pages", "slices", "spans", "missing", "different"))
             seen = store.draw()
-        part.tally.add(str(payload["id"]) for payload in payloads)
         part.waiting.clear()
         self.tell(step)
         return seen
@@ -312,7 +329,9 @@ class _Pull:
         """Prove a collection that was read to its end, repair what can be, and close its step."""
         step = part.step
         finding = proof.compare(self.credential, part.collection.resource, part.tally)
+        board = part.collection.board
         step.delivered, step.stored = finding.delivered, finding.stored
+        step.reread, step.late = board.reread, len(part.late) + board.torn
         if self.run.kind == Kind.VERIFY:
             self._judge(part, finding)
         else:
@@ -407,7 +426,12 @@ class _Pull:
         self.tell(step)
 
 
-_PROOF_FIELDS = ("delivered", "stored", "missing", "different", "gone", "unlisted")
+def _is_whole(board: spans.Board) -> bool:
+    """Whether nothing of the collection was read yet and all of it will be."""
+    return [(span.oldest, span.is_open) for span in board.spans] == [(spans.BEGINNING, True)]
+
+
+_PROOF_FIELDS = ("delivered", "stored", "missing", "different", "gone", "unlisted", "reread", "late")
 
 
 def _difference(step: SyncStep) -> str:

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from financial.errors import FinancialError, PermissionRefused, RequestRefused
+from financial.mirror.translate import created_second
 from financial.sync.spans import BEGINNING, Board, Span, dump
 
 if TYPE_CHECKING:
@@ -48,14 +49,15 @@ class Collection:
 
     @property
     def is_finished(self) -> bool:
-        return self.error is not None or not (self.board.spans or self.untaken)
+        return self.error is not None or (self.board.is_finished and not self.untaken)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A page that came, the counter value drawn before it was asked for, when it was answered, and what is left then.
 
-    `left` is a checkpoint: pages that were answered later are still in it.
+    `left` is a checkpoint: pages that were answered later are still in it. `again` of the items were shown by the other side
+    of a border before; a second look shows again what was shown before.
     """
 
     collection: Collection
@@ -63,6 +65,8 @@ class Delivery:
     seen: int
     shown_at: datetime
     left: list[list[object]]
+    again: int = 0
+    is_second_look: bool = False
 
 
 _Answer = Delivery | tuple[Collection, Exception | None]
@@ -147,9 +151,12 @@ class Reader:
         """Note the answer on the board, so that the next page can be asked for before this one is written."""
         span.is_taken = False
         if not isinstance(answer, Exception):
-            created = [int(item.get("created") or 0) for item in answer.items]
-            collection.board.advance(span, created, answer.next_after)
-            return Delivery(collection, answer.items, seen, answer.shown_at, dump(collection.board))
+            board, created = collection.board, [created_second(item) for item in answer.items]
+            again = board.witness(span, zip(created, (str(item["id"]) for item in answer.items), strict=True))
+            board.advance(span, created, answer.next_after)
+            return Delivery(
+                collection, answer.items, seen, answer.shown_at, dump(board), again, is_second_look=span.is_second_look
+            )
         lost_cursor = isinstance(answer, RequestRefused) and answer.param == "starting_after"
         if lost_cursor and collection.restarts < RESTARTS_MAX:
             collection.restarts += 1

@@ -71,3 +71,12 @@ def test_a_tombstone_that_is_not_delivered_is_no_difference(credential: StripeCr
     store.mark_deleted(credential, CUSTOMER, "cus_100", now=timezone.now())
 
     assert proof.compare(credential, CUSTOMER, tally()).undelivered == ()
+
+
+@pytest.mark.django_db
+def test_a_tombstone_that_came_before_its_page_counts_as_stored(credential: StripeCredential) -> None:
+    store.mark_deleted(credential, CUSTOMER, "cus_100", now=timezone.now(), for_good=True)
+
+    finding = proof.compare(credential, CUSTOMER, tally("cus_100"))
+
+    assert (finding.missing, finding.undelivered) == (0, ())

@@ -246,6 +246,14 @@ def test_a_listener_hears_every_resource_begin_and_end(credential: StripeCredent
         assert (resource.name, "done") in heard
 
 
+def test_a_later_run_knows_how_much_to_expect(credential: StripeCredential, stripe_stub: StripeStub) -> None:
+    stripe_stub.put(*customers(3))
+
+    expected = [run(credential, kind=SyncRun.Kind.FULL).steps.get(resource="customer").expected for _ in range(2)]
+
+    assert expected == [None, 3]
+
+
 # What is left to a later run
 
 

@@ -85,4 +85,8 @@ def _proof(step: SyncStep) -> str:
     if step.error:
         return step.error
     gone = f", {step.gone:,} gone" if step.gone else ""
-    return f"{step.stored:,} of {step.delivered:,} stored{gone}" if step.verified_at else f"changes only{gone}"
+    if not step.verified_at:
+        return f"changes only{gone}"
+    late = f" ({step.late:,} late)" if step.late else ""
+    borders = f", {step.reread:,} border second{'s' if step.reread > 1 else ''} read twice{late}" if step.reread else ""
+    return f"{step.stored:,} of {step.delivered:,} stored{gone}{borders}"
