@@ -101,6 +101,15 @@ class RunSummary:
         seconds = ((self.run.finished_at or self.now) - self.run.started_at).total_seconds()
         return round(self.read / seconds) if seconds >= 1 else None
 
+    @property
+    def time_left(self) -> timedelta | None:
+        """At this rate; None where nobody knows how much there is to read, or more came than was expected."""
+        going = [step for step in self.steps if step.state == State.RUNNING]
+        left = [step.expected - step.read for step in going if step.expected is not None]
+        if not self.rate or not self.is_under_way or not going or len(left) < len(going) or min(left) < 0:
+            return None
+        return timedelta(seconds=round(sum(left) / self.rate))
+
 
 class SyncPage(StaffView):
     """State of the last runs and of the inbox; a POST asks for a run of a `kind`, of all or of the `resource`s named."""

@@ -122,6 +122,17 @@ def test_a_proved_collection_shows_what_proves_it(page, shop):
     assert "<time" in cells["Verified"]
 
 
+def test_border_seconds_are_counted_with_what_came_late(page, shop):
+    run = factory.run(shop, kind=SyncRun.Kind.FULL)
+    factory.step(run, "customer", reread=1234, late=2)
+    factory.step(run, "product")
+
+    text = page.get(SYNC).text
+
+    assert ">1,234<small>2 late</small>" in row_of(text, "Customers")["Borders"]
+    assert ">—<" in row_of(text, "Products")["Borders"]
+
+
 def test_what_is_missing_or_differs_is_red_and_not_verified(page, shop):
     run = factory.run(shop, kind=SyncRun.Kind.VERIFY, state=SyncRun.State.FAILED, error="customer: 1 missing here")
     factory.step(run, "customer", delivered=10, stored=9, missing=1, different=2, gone=3)
@@ -168,6 +179,18 @@ def test_a_run_under_way_shows_its_rate_and_how_far_it_is(page, shop):
     assert 1100 < rate <= 1200
     assert "2 left" in row_of(text, "Customers")["Slices"]
     assert text.count(" disabled") == 3
+
+
+@pytest.mark.parametrize(("expected", "words"), [(230_000, "about 1 min "), (None, ""), (90_000, "")])
+def test_a_run_under_way_tells_the_time_left_where_the_total_is_known(page, shop, expected, words):
+    started = timezone.now() - dt.timedelta(seconds=100)
+    run = factory.run(shop, state=SyncRun.State.RUNNING, started_at=started, seen_at=timezone.now())
+    factory.step(run, "product", read=100_000, state="done")
+    factory.step(run, "customer", read=100_000, expected=expected)
+
+    text = page.get(SYNC).text
+
+    assert words in text and ("left)" in text) == bool(words)
 
 
 def test_a_resumed_run_claims_no_rate(page, shop):
