@@ -32,249 +32,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any
 
 import orjson
 import urllib3
 
+from bench.databases import Postgres, SQLite
 from bench.stub import KINDS, PAGE, serving
+from bench.sync_floor import Floor, MirrorFloor
+from bench.timing import Result, Watch, best, peak_mib
 
-Payload = dict[str, Any]
-ROWS_PER_TRANSACTION = 500
-PATHS = ("/v1/customers", "/v1/payment_intents")
 SCENARIOS = ("instant", "one", "six", "memory")
 TARGET = 0.5  # of the floor that writes the same rows into the same indexed tables
 TARGETS_PER_SECOND = {"one": 2150, "six": 5000}
 CALLS_MAX = 115  # per 10,000 objects
 GROWTH_MAX_MIB = 50
 COLLECTIONS = {"one": ("customer",), "six": tuple(KINDS)}
-
-
-@dataclass
-class Watch:
-    """Wall and CPU seconds of this process."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), time.process_time()
-        yield
-        self.wall += time.perf_counter() - wall
-        self.cpu += time.process_time() - cpu
-
-
-@dataclass(frozen=True)
-class Result:
-    name: str
-    rows: int
-    watch: Watch
-
-    @property
-    def per_second(self) -> float:
-        return self.rows / self.watch.wall
-
-    @property
-    def per_cpu_second(self) -> float:
-        return self.rows / self.watch.cpu
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name:<28}{self.per_second:>10,.0f} rows/s{self.per_cpu_second:>10,.0f} rows/CPU-s"
-            f"{self.watch.wall:>8.2f} s"
-        )
-
-
-# The floor
-
-
-class Floor:
-    """The same rows by the shortest way: columns as the mirror has them, the payload beside them as JSON, one index."""
-
-    text: ClassVar = "TEXT NOT NULL"
-    common: ClassVar = (
-        ("credential_id", "BIGINT NOT NULL"), ("stripe_id", text), ("livemode", "BOOLEAN NOT NULL"),
-        ("created_at", "BIGINT"), ("payload", "JSON"), ("private", text), ("digest", text), ("api_version", text),
-        ("version", "BIGINT NOT NULL"), ("deleted_at", "BIGINT"),
-    )  # fmt: skip
-    own: ClassVar = {
-        "/v1/customers": (
-            ("email", text), ("name", text), ("description", text), ("currency", text), ("balance_minor", "BIGINT"),
-            ("delinquent", "BOOLEAN"), ("default_payment_method_stripe_id", text),
-        ),
-        "/v1/payment_intents": (
-            ("customer_id", "BIGINT"), ("customer_stripe_id", text), ("amount_minor", "BIGINT"),
-            ("amount_received_minor", "BIGINT"), ("currency", text), ("status", text), ("description", text),
-            ("latest_charge_stripe_id", text), ("capture_method", text), ("canceled_at", "BIGINT"), ("error_code", text),
-            ("error_decline_code", text), ("error_message", text),
-        ),
-    }  # fmt: skip
-
-    def __init__(self, connection: Any, mark: str) -> None:
-        self.connection = connection
-        self.mark = mark
-        self.pool = urllib3.PoolManager()
-
-    def make_tables(self) -> None:
-        cursor = self.connection.cursor()
-        for path in PATHS:
-            table, columns = self._table(path)
-            cursor.execute(f"DROP TABLE IF EXISTS {table}")
-            spelled = ", ".join(f"{name} {kind.replace('JSON', self._json())}" for name, kind in columns)
-            cursor.execute(f"CREATE TABLE {table} (id {self._serial()}, {spelled}, UNIQUE (credential_id, stripe_id))")
-        self.connection.commit()
-
-    def pull(self, base: str) -> int:
-        return sum(self._pull_list(base, path) for path in PATHS)
-
-    def _pull_list(self, base: str, path: str) -> int:
-        table, columns = self._table(path)
-        names = [name for name, _ in columns]
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names[2:])
-        upsert = (
-            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join([self.mark] * len(names))}) "
-            f"ON CONFLICT (credential_id, stripe_id) DO UPDATE SET {changes}"
-        )
-        row = _customer_row if path == "/v1/customers" else _payment_row
-        after, count, rows = "", 0, []
-        while True:
-            url = f"{base}{path}?limit={PAGE}" + (f"&starting_after={after}" if after else "")
-            answer = orjson.loads(self.pool.request("GET", url).data)
-            rows += [row(item, self._created(item["created"])) for item in answer["data"]]
-            if len(rows) >= ROWS_PER_TRANSACTION or not answer["has_more"]:
-                self.connection.cursor().executemany(upsert, rows)
-                self.connection.commit()
-                count, rows = count + len(rows), []
-            if not answer["has_more"]:
-                return count
-            after = answer["data"][-1]["id"]
-
-    def _table(self, path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-        return "floor_" + path.rpartition("/")[2], (*self.common, *self.own[path])
-
-    def _created(self, seconds: int) -> Any:
-        return seconds
-
-    def _json(self) -> str:
-        return "TEXT" if self.mark == "?" else "JSONB"
-
-    def _serial(self) -> str:
-        return "INTEGER PRIMARY KEY" if self.mark == "?" else "BIGSERIAL PRIMARY KEY"
-
-
-class MirrorFloor(Floor):
-    """The same into the tables as they were migrated, empty and with a credential numbered 1."""
-
-    tables: ClassVar = {
-        "/v1/customers": "financial_stripecustomer",
-        "/v1/payment_intents": "financial_stripepaymentintent",
-    }
-
-    def make_tables(self) -> None:
-        from financial.models import StripeCredential
-
-        StripeCredential.objects.create(pk=1, name="Floor")
-
-    def _table(self, path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-        return self.tables[path], (*self.common, *self.own[path])
-
-    def _created(self, seconds: int) -> Any:
-        instant = datetime.fromtimestamp(seconds, UTC)
-        return instant.isoformat(" ") if self.mark == "?" else instant
-
-
-def _common(item: Payload, created: Any) -> tuple[Any, ...]:
-    kept = orjson.dumps(item).decode()
-    return (1, item["id"], item["livemode"], created, kept, "", "", "2026", 1, None)
-
-
-def _customer_row(item: Payload, created: Any) -> tuple[Any, ...]:
-    return (
-        *_common(item, created), item["email"] or "", item["name"] or "", item["description"] or "", item["currency"] or "",
-        item["balance"], item["delinquent"], item["invoice_settings"]["default_payment_method"] or "",
-    )  # fmt: skip
-
-
-def _payment_row(item: Payload, created: Any) -> tuple[Any, ...]:
-    return (
-        *_common(item, created), None, item["customer"] or "", item["amount"], item["amount_received"], item["currency"],
-        item["status"], item["description"] or "", item["latest_charge"] or "", item["capture_method"],
-        item["canceled_at"], "", "", "",
-    )  # fmt: skip
-
-
-# The databases
-
-
-class SQLite:
-    """Files in a temporary folder, opened as the studio opens them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"sqlite:///{folder / 'sync.sqlite3'}"
-
-    def floor(self, kind: type[Floor]) -> Floor:
-        import sqlite3
-
-        from django.db import connection
-
-        file = "floor.sqlite3" if kind is Floor else "sync.sqlite3"
-        opened = sqlite3.connect(self.folder / file)
-        opened.executescript(connection.settings_dict["OPTIONS"]["init_command"])
-        return kind(opened, "?")
-
-    def empty(self) -> None:
-        from django.db import connection
-
-        connection.close()
-        for file in self.folder.glob("sync.sqlite3*"):
-            file.unlink()
-        _migrate()
-
-    def drop(self) -> None:
-        pass  # with its folder
-
-
-class Postgres:
-    """A database of our own on a server that is named by any other database on it."""
-
-    def __init__(self, server: str) -> None:
-        self.server = server
-        self.name = f"bench_sync_{os.getpid()}"
-        self.url = urlsplit(server)._replace(path=f"/{self.name}").geturl()
-        self._say(f"CREATE DATABASE {self.name}")
-
-    def floor(self, kind: type[Floor]) -> Floor:
-        import psycopg
-
-        return kind(psycopg.connect(self.url), "%s")
-
-    def empty(self) -> None:
-        from django.db import connection
-
-        with connection.cursor() as cursor:
-            cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        _migrate()
-
-    def drop(self) -> None:
-        self._say(f"DROP DATABASE {self.name} WITH (FORCE)")
-
-    def _say(self, statement: str) -> None:
-        import psycopg
-
-        with psycopg.connect(self.server, autocommit=True) as connection:
-            connection.execute(statement)
-
-
-def _migrate() -> None:
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
 
 
 # The real one
@@ -310,12 +84,6 @@ def sync(
     steps = list(run.steps.values_list("read", "written"))
     read = sum(read for read, _ in steps)
     return Result("pull", read, pull), Result("links and booking", run.booked, rest), sum(done for _, done in steps)
-
-
-def best(results: list[Result], name: str) -> Result:
-    fastest = min(results, key=lambda result: result.watch.wall)
-    leanest = min(result.watch.cpu for result in results)
-    return Result(name, fastest.rows, Watch(fastest.watch.wall, leanest))
 
 
 def run_floor(database: SQLite | Postgres, kind: type[Floor], base: str) -> tuple[Result, Result]:
@@ -371,7 +139,7 @@ def report(results: dict[str, Result]) -> bool:
     ):
         wall, cpu = one.per_second / other.per_second, one.per_cpu_second / other.per_cpu_second
         print(f"ratio  {name:<42}{wall:>6.2f} of the wall clock{cpu:>8.2f} of the CPU")
-    print(f"peak memory of this process: {_peak_mib():,.0f} MiB")
+    print(f"peak memory of this process: {peak_mib():,.0f} MiB")
     ratio, to_bare = first.per_second / mirror.per_second, first.per_second / bare.per_second
     reached = ratio >= TARGET
     print(
@@ -383,12 +151,6 @@ def report(results: dict[str, Result]) -> bool:
 
 def _verdict(reached: bool) -> str:
     return "reached" if reached else "MISSED"
-
-
-def _peak_mib() -> float:
-    """The high-water mark of this program, without that of whoever started it."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 # The scenarios
@@ -414,11 +176,15 @@ def paced(name: str, database: SQLite | Postgres, asked: argparse.Namespace) -> 
         f"{endpoint} requests/s an endpoint, {account} in all"
     )
     counts = dict.fromkeys(resources, asked.objects)
-    stub = serving(counts, latency=asked.latency_ms / 1000, per_endpoint=endpoint, per_account=account)
-    database.empty()
-    with stub as base, _speaking_to(base, endpoint, account):
-        pull, _, written = sync(resources)
-        said = orjson.loads(urllib3.request("GET", f"{base}/calls").data)
+    limits = {"latency": asked.latency_ms / 1000, "per_endpoint": endpoint, "per_account": account}
+    runs = []
+    for _ in range(asked.repeat):
+        database.empty()
+        with serving(counts, **limits) as base, _speaking_to(base, endpoint, account):
+            pull, _, written = sync(resources)
+            runs.append((pull, written, orjson.loads(urllib3.request("GET", f"{base}/calls").data)))
+    pull, written, said = min(runs, key=lambda run: run[0].watch.wall)
+    print(", ".join(f"{run[0].per_second:,.0f}" for run in runs), "objects/s; the best of them:")
     print(Result("sync, pull", pull.rows, pull.watch))
     ceiling = min(endpoint * len(resources), account) * PAGE
     calls = said["calls"] * 10_000 / pull.rows
@@ -460,7 +226,7 @@ def one_size(database: SQLite | Postgres, asked: argparse.Namespace) -> None:
     with serving({"customer": asked.objects}) as base, _speaking_to(base, 1_000_000, 1_000_000):
         pull, _, _ = sync(("customer",))
     print(
-        f"{pull.rows:>12,} objects{pull.per_second:>10,.0f} rows/s{pull.watch.wall:>8.1f} s   peak {_peak_mib():.1f} MiB"
+        f"{pull.rows:>12,} objects{pull.per_second:>10,.0f} rows/s{pull.watch.wall:>8.1f} s   peak {peak_mib():.1f} MiB"
     )
 
 
@@ -471,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--database", default="sqlite", help="sqlite, or the URL of any database on a PostgreSQL server"
     )
-    parser.add_argument("--repeat", type=int, default=2, help="of instant")
+    parser.add_argument("--repeat", type=int, default=2, help="the best counts; not of memory")
     parser.add_argument("--latency-ms", type=float, default=250, help="of one and six")
     parser.add_argument("--per-endpoint", type=float, default=25, help="requests a second of one and six")
     parser.add_argument("--per-account", type=float, default=100, help="requests a second of one and six")
