@@ -1,7 +1,8 @@
 """The life of a run: asked for, claimed, alive, ended. A run is a row, so one process may ask, another run, a third watch.
 
 The lock is the database's: one running run per credential. It survives a crash and ends with it: at once where the dead
-process ran on this machine, after two minutes without a sign of life anywhere else.
+process ran on this machine, after two minutes without a sign of life anywhere else. One that lives on this machine may be
+silent for half an hour: a single statement over millions of rows takes its time.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -23,6 +24,7 @@ from financial.models import StripeCredential, SyncRun, SyncStep
 
 logger = logging.getLogger("financial.stripe_services.sync")
 LOCK_LASTS = timedelta(minutes=2)  # without a sign of life
+LOCK_LASTS_HERE = timedelta(minutes=30)  # where the process can be seen to live
 RESUMABLE = timedelta(hours=24)
 State = SyncRun.State
 Kind = SyncRun.Kind
@@ -56,10 +58,15 @@ def request(
 
 def bury_dead_runs(*, now: datetime) -> int:
     """Fail the runs whose process is gone, so that their lock ends, and return how many."""
-    running = SyncRun.objects.filter(state=State.RUNNING)
-    silent = Q(seen_at__lt=now - LOCK_LASTS) | Q(seen_at=None)
-    here = [run.pk for run in running.only("pk", "owner") if _died_here(run.owner)]
-    dead = SyncRun.objects.filter(state=State.RUNNING).filter(silent | Q(pk__in=here))
+    running = SyncRun.objects.filter(state=State.RUNNING).only("pk", "owner")
+    lives = {run.pk: _lives_here(run.owner) for run in running}
+    ended = [pk for pk, is_alive in lives.items() if is_alive is False]
+    patience = {True: LOCK_LASTS_HERE, None: LOCK_LASTS}
+    silent = Q(seen_at=None)
+    for pk, is_alive in lives.items():
+        if is_alive is not False:
+            silent |= Q(pk=pk, seen_at__lt=now - patience[is_alive])
+    dead = SyncRun.objects.filter(silent | Q(pk__in=ended), state=State.RUNNING)
     SyncStep.objects.filter(run__in=dead, state=State.RUNNING).update(state=State.FAILED, error="The process ended.")
     return dead.update(
         state=State.FAILED, finished_at=now, error="The process ended in the middle of it. Run it again: it goes on."
@@ -67,19 +74,31 @@ def bury_dead_runs(*, now: datetime) -> int:
 
 
 def _owner() -> str:
-    return f"{socket.gethostname()[:200]} {os.getpid()}"
+    return f"{socket.gethostname()[:200]} {os.getpid()} {_birth(os.getpid())}".strip()
 
 
-def _died_here(owner: str) -> bool:
-    host, _, pid = owner.rpartition(" ")
-    if host != socket.gethostname()[:200] or not pid.isdigit() or int(pid) == os.getpid():
+def _birth(pid: int) -> str:
+    """What no other process of that number has, where the system tells it: when it was started."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _lives_here(owner: str) -> bool | None:
+    """Whether the process lives on this machine; None where that cannot be said."""
+    host, _, rest = owner.partition(" ")
+    pid, _, birth = rest.partition(" ")
+    if host != socket.gethostname()[:200] or not pid.isdigit():
+        return None
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
         return False
-    with suppress(PermissionError):
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-    return False
+    except PermissionError:
+        pass
+    found = _birth(int(pid))
+    return birth == found if birth and found else None  # without a birth it may be another one of the same number
 
 
 def claim(run: SyncRun, *, now: datetime) -> bool:
