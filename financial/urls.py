@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from financial.views import actions, base, dashboard, endpoint, exports, inbox, mirror, sync, webhook
+from financial.views import actions, base, books, dashboard, endpoint, exports, inbox, mirror, sync, webhook
 
 app_name = "financial"
 
 urlpatterns = [
     path("", dashboard.Overview.as_view(), name="overview"),
+    path("transactions/", books.TransactionList.as_view(), name="transactions"),
+    path("transactions/house/", books.HouseList.as_view(), name="house"),
+    path("transactions/new/", books.TransactionCreate.as_view(), name="transaction-new"),
+    path("transactions/<int:pk>/", books.TransactionDetail.as_view(), name="transaction"),
+    path("accounts/", books.AccountList.as_view(), name="accounts"),
+    path("accounts/<int:pk>/", books.AccountDetail.as_view(), name="account"),
+    path("suspense/", books.SuspensePage.as_view(), name="suspense"),
+    path("revenue/", books.RevenueReport.as_view(), name="revenue"),
     path("stripe/", dashboard.StripeDashboard.as_view(), name="stripe"),
     path("stripe/products/", mirror.ProductList.as_view(), name="products"),
     path("stripe/products/new/", actions.ProductCreate.as_view(), name="product-new"),

@@ -9,12 +9,14 @@ from typing import Any
 from django.db import transaction
 
 from financial import conf
-from financial.ledger import journal, posting, writing
+from financial.ledger import journal, manual, posting, writing
 from financial.ledger.writing import Draft, Link, Row
 from financial.models import (
+    Account,
     AccountDay,
     DayTotal,
     Entry,
+    ManualWriting,
     StripeBalanceTransaction,
     StripeCredential,
     StripePaymentIntent,
@@ -29,7 +31,7 @@ _numbers = count(1)
 def clear() -> None:
     """Empty the books; settled rows can be deleted in no other way."""
     with rules.clearing():
-        for model in (Entry, StripeTransaction, DayTotal, AccountDay):
+        for model in (ManualWriting, Entry, StripeTransaction, DayTotal, AccountDay):
             model.objects.all().delete()
         Transaction.objects.all()._raw_delete("default")
 
@@ -107,3 +109,18 @@ def settled(of: StripeCredential, paid: StripePaymentIntent | None = None, **val
     )
     with transaction.atomic():
         return Transaction.objects.get(pk=writing.write(of, [draft])[0])
+
+
+def by_hand(kind: str = "income", **values: Any) -> Transaction:
+    """A transaction of the house: 10.00 usd from other income to the bank, unless told otherwise."""
+    writing.chart()
+    codes = {account.code: account for account in Account.objects.all()}
+    values = {
+        "amount_minor": 1000,
+        "currency": "usd",
+        "on": dt.date(2026, 10, 15),
+        "now": dt.datetime(2026, 10, 15, 12, tzinfo=dt.UTC),
+        **values,
+    }
+    debit, credit = values.pop("debit", "Assets:Bank"), values.pop("credit", "Income:Other")
+    return manual.record_manual(kind, debit=codes[debit], credit=codes[credit], **values)

@@ -29,7 +29,7 @@ from financial.models.mirror import (
     StripeRefund,
     StripeSubscription,
 )
-from financial.models.operations import AuditEvent, PaymentNotice, StripeRequest, SyncRun, SyncStep
+from financial.models.operations import AuditEvent, ManualWriting, PaymentNotice, StripeRequest, SyncRun, SyncStep
 from financial.models.recurring import MrrSpan, SubscriptionSight
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
@@ -42,6 +42,7 @@ __all__ = [
     "CategoryAccount",
     "DayTotal",
     "Entry",
+    "ManualWriting",
     "MirrorClock",
     "MirrorRow",
     "MrrSpan",

@@ -126,6 +126,20 @@ class StripeRequest(models.Model):
         return f"{self.operation} {self.state}"
 
 
+class ManualWriting(models.Model):
+    """A form that wrote in the books by hand; sent twice, it writes once."""
+
+    key = models.CharField(max_length=64, unique=True, help_text="drawn when the form was opened")
+    fingerprint = models.CharField(max_length=64, help_text="digest of what was asked for")
+    transaction = models.OneToOneField("Transaction", models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = "manual writing"
+
+    def __str__(self) -> str:
+        return f"{self.key} → {self.transaction_id}"
+
+
 class PaymentNotice(models.Model):
     """A mail to a customer about one attempt to pay; sent at most once."""
 

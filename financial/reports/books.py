@@ -212,20 +212,29 @@ def _figures(row: _Moved, basis: Basis) -> Figures:
             estimated_gross_minor=amount,
             estimated_net_minor=0 if basis is Basis.PAID else amount - fee,
         )
-    is_back = row.category.endswith(("_failure", "_reversal"))  # of a refund or a dispute: it is one less
-    number = -row.number if is_back else row.number
-    match CATEGORIES.get(row.category, UNKNOWN).metric:
+    if basis is Basis.PAID and CATEGORIES.get(row.category, UNKNOWN).metric not in _OF_CUSTOMERS:
+        return NOTHING
+    return figures_of_category(row.category, row.number, amount, fee)
+
+
+_OF_CUSTOMERS = (Metric.GROSS, Metric.REFUNDS, Metric.DISPUTES)
+
+
+def figures_of_category(category: str, number: int, amount_minor: int, fee_minor: int) -> Figures:
+    """Return what rows of a category add to the figures: how many there are, their amounts and their fees."""
+    is_back = category.endswith(("_failure", "_reversal"))  # of a refund or a dispute: it is one less
+    fewer = -number if is_back else number
+    match CATEGORIES.get(category, UNKNOWN).metric:
         case Metric.GROSS:
-            return Figures(count=row.number if row.category == "charge" else 0, gross_minor=amount, fee_minor=fee)
+            count = number if category == "charge" else 0
+            return Figures(count=count, gross_minor=amount_minor, fee_minor=fee_minor)
         case Metric.REFUNDS:
-            return Figures(refunds=number, refunded_minor=-amount, fee_minor=fee)
+            return Figures(refunds=fewer, refunded_minor=-amount_minor, fee_minor=fee_minor)
         case Metric.DISPUTES:
-            return Figures(disputes=number, disputed_minor=-amount, fee_minor=fee)
-        case _ if basis is Basis.PAID:
-            return NOTHING
+            return Figures(disputes=fewer, disputed_minor=-amount_minor, fee_minor=fee_minor)
         case Metric.FEES:
-            return Figures(fee_minor=fee - amount)
+            return Figures(fee_minor=fee_minor - amount_minor)
         case Metric.FUNDING:
-            return Figures(fee_minor=fee, funding_minor=amount)
+            return Figures(fee_minor=fee_minor, funding_minor=amount_minor)
         case _:
-            return Figures(fee_minor=fee, other_minor=amount)
+            return Figures(fee_minor=fee_minor, other_minor=amount_minor)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -37,6 +39,25 @@ def money_text(amount_minor: int | str | None, currency: str = "") -> str:
         return DASH
     text, code = money_rules.display(int(amount_minor), currency), currency.upper()
     return text if code in text else f"{text} {code}"
+
+
+@register.simple_tag
+def figure_link(amount_minor: int, figure: str, currency: str, row: Any = None, none: str = "–") -> SafeString | str:
+    """A figure of the revenue report as a link to the transactions it is the sum of; `row` has `start` and `last`."""
+    if not amount_minor:
+        return none or money(0, currency)
+    asked = {"figure": figure, "currency": currency}
+    for name, day in (("date_from", getattr(row, "start", None)), ("date_to", getattr(row, "last", None))):
+        if day:
+            asked[name] = day.isoformat()
+    address = f"{reverse('financial:transactions')}?{urlencode(asked)}"
+    return format_html('<a href="{}">{}</a>', address, money(amount_minor, currency))
+
+
+@register.filter
+def absolute(amount_minor: int) -> int:
+    """An amount without its sign, where a word beside it says which side it is on."""
+    return abs(amount_minor)
 
 
 @register.simple_tag

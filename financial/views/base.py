@@ -49,6 +49,8 @@ class NavItem:
 
 NAV = (
     NavItem("overview", "Overview", "financial:overview", "financial.view_transaction"),
+    NavItem("revenue", "Revenue", "financial:revenue", "financial.view_transaction"),
+    NavItem("ledger", "Ledger", "financial:transactions", "financial.view_transaction"),
     NavItem("stripe", "Stripe", "financial:stripe", "financial.view_stripepaymentintent"),
     NavItem("payments", "Payments", "financial:payments", "financial.view_stripepaymentintent"),
     NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription"),

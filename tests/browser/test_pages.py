@@ -28,6 +28,13 @@ PAGES = (
     "stripe/events/?type=nothing",
     "stripe/endpoint/",
     "exports/",
+    "transactions/",
+    "transactions/?status=differences",
+    "transactions/house/",
+    "transactions/new/",
+    "accounts/",
+    "suspense/",
+    "revenue/",
 )
 LISTS = ("products", "customers", "payments", "subscriptions")
 

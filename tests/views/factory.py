@@ -137,6 +137,7 @@ def staff(*permissions: str, name: str = "") -> Any:
 
 VIEW_ALL = (
     "view_transaction",
+    "view_account",
     "view_stripepaymentintent",
     "view_stripesubscription",
     "view_stripecustomer",

@@ -17,6 +17,11 @@ PAGES = {
     "customers": "view_stripecustomer",
     "products": "view_stripeproduct",
     "sync": "view_syncrun",
+    "transactions": "view_transaction",
+    "house": "view_transaction",
+    "accounts": "view_account",
+    "suspense": "view_transaction",
+    "revenue": "view_transaction",
 }
 FORMS = ("product-new", "customer-new", "payment-new", "subscription-new")
 

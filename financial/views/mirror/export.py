@@ -14,21 +14,18 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from financial import conf, money
-from financial.models import StripeCredential
 from financial.spreadsheets import line_writer, text_cell
 
 ROWS_MAX = 100_000
 
 
-def stream(
-    name: str, credential: StripeCredential, header: Sequence[str], lines: Iterable[Sequence[Any]]
-) -> StreamingHttpResponse:
+def stream(name: str, mode: str, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
     """Answer with a file named after the list, the mode and the day."""
     day = timezone.now().astimezone(conf.time_zone()).date()
     return StreamingHttpResponse(
         _written(header, lines),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{credential.mode}-{day}.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}-{mode}-{day}.csv"'},
     )
 
 

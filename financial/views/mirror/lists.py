@@ -73,10 +73,14 @@ class MirrorList(StaffView):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:
             raise NoActiveCredential
-        found = self.filterset(request.GET, self.all_rows(), credential=self.credential)
+        return self.listing(request, self.credential)
+
+    def listing(self, request: HttpRequest, credential: Any) -> HttpResponseBase:
+        """Answer with the list, a part of it or a file; `credential` is whose rows they are."""
+        found = self.filterset(request.GET, self.all_rows(), credential=credential)
         if request.GET.get("format") == "csv":
-            return self._export(self.credential, found)
-        context = self._context(self.credential, found)
+            return self._export(credential, found)
+        context = self._context(credential, found)
         if self._wants_part():
             part = self.fragment("financial/_table.html", {**context, "is_part": True})
             part.headers["HX-Push-Url"] = self._address()
@@ -166,14 +170,15 @@ class MirrorList(StaffView):
         htmx: Any = getattr(self.request, "htmx", None)
         return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
-    def _export(self, credential: StripeCredential, found: filters.MirrorFilter) -> HttpResponseBase:
+    def _export(self, credential: StripeCredential | None, found: filters.MirrorFilter) -> HttpResponseBase:
         if not found.is_valid():
             problems = "; ".join(f"{label}: {message}" for label, message in found.errors())
             return HttpResponse(f"Nothing was exported. {problems}\n", status=400, content_type="text/plain")
         header = [title.replace("(zone)", f"({conf.time_zone()})") for title in self.export_header]
-        return export.stream(self.name, credential, header, self._export_lines(credential, found.rows()))
+        mode = credential.mode if credential else "own"
+        return export.stream(self.name, mode, header, self._export_lines(credential, found.rows()))
 
-    def _export_lines(self, credential: StripeCredential, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
+    def _export_lines(self, credential: Any, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
         word, descending = self._sort
         after = ""
         while True:

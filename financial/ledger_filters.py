@@ -1,0 +1,126 @@
+"""What the list of transactions can be narrowed by. Days are the days they are booked on, as in every report."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, cast
+
+import django_filters as filters
+from django import forms
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from financial import conf, money, reports
+from financial.filters import MirrorFilter, _choice, _day, _state, _text, customers_like
+from financial.models import (
+    Account,
+    Entry,
+    StripeBalanceTransaction,
+    StripeCharge,
+    StripeCredential,
+    StripeTransaction,
+    Transaction,
+)
+
+DIFFERENCES = "differences"
+TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
+    "settled": ("Settled", Q(status="settled")),
+    "estimated": ("≈ Estimated", Q(status="estimated")),
+    DIFFERENCES: ("Differences", Q()),  # what that is depends on the account and the hour: `by_state`
+}
+# The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
+NEAR = dt.timedelta(days=2)
+
+
+class TransactionFilter(MirrorFilter):
+    states = TRANSACTION_STATES
+
+    q = _text("search", "Search", "txn_…, ch_…, re_…, po_… or pi_… id")
+    status = _state(TRANSACTION_STATES)
+    kind = _choice("by_kind", "Kind", Transaction.Kind.choices, "Any kind")
+    date_from = _day("since", "Booked from")
+    date_to = _day("until", "Booked to")
+    account = _choice("by_account", "Account", (), "Any account")
+    figure = _choice("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
+    customer = _text("of_customer", "Customer", "E-mail, name or cus_… id")
+    currency = filters.CharFilter(
+        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
+    )
+
+    class Meta:
+        model = Transaction
+        fields: Sequence[str] = ()
+
+    def __init__(self, data: Any, queryset: QuerySet[Any], *, credential: StripeCredential | None) -> None:
+        super().__init__(data, queryset, credential=credential)
+        accounts = Account.objects.values_list("code", "name")
+        cast("forms.ChoiceField", self.form.fields["account"]).choices = [("", "Any account"), *accounts]
+
+    def is_valid(self) -> bool:
+        super().is_valid()
+        code = str(self.form.cleaned_data.get("currency") or "").lower()
+        if code and code not in money.CURRENCIES and "currency" not in self.form.errors:
+            self.form.add_error("currency", f"“{code}” is not a currency Stripe settles in.")
+        return not self.form.errors
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Find by the movement, by what caused it, or by the payment it concerns; each by an index."""
+        moved = StripeBalanceTransaction.objects.of(self.credential)
+        links = StripeTransaction.objects.filter(transaction__credential=self.credential)
+        if value.startswith("txn_"):
+            return rows.filter(balance_transaction__in=moved.filter(stripe_id=value))
+        if value.startswith("pi_"):
+            return rows.filter(pk__in=links.filter(self._of_payments(stripe_id=value)).values("transaction"))
+        by_cause = Q(balance_transaction__in=moved.filter(source_stripe_id=value))
+        by_charge = Q(pk__in=links.filter(charge_stripe_id=value).values("transaction"))
+        without = Q(balance_transaction=None, source_stripe_id=value)
+        return rows.filter(by_cause | by_charge | without)
+
+    def _of_payments(self, **found: Any) -> Q:
+        """Links of what moved because of payments or charges like these: the payment itself, its refunds and disputes."""
+        names = {f"payment_intent__{name}": value for name, value in found.items()}
+        charges = StripeCharge.objects.of(self.credential).filter(**names).values("stripe_id")
+        return Q(**names) | Q(charge_stripe_id__in=charges)
+
+    def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        customers = customers_like(self.credential, value)
+        charges = StripeCharge.objects.of(self.credential).filter(customer__in=customers).values("stripe_id")
+        links = StripeTransaction.objects.filter(
+            self._of_payments(customer__in=customers) | Q(charge_stripe_id__in=charges)
+        )
+        return rows.filter(pk__in=links.values("transaction"))
+
+    def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value == DIFFERENCES:
+            return rows.filter(reports.differences(self.credential, timezone.now()))
+        return super().by_state(rows, name, value)
+
+    def by_kind(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(kind=value)
+
+    def by_account(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(Exists(Entry.objects.filter(transaction=OuterRef("pk"), account__code=value)))
+
+    def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(reports.FIGURES[value][2], status="settled")
+
+    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(currency=value.lower())
+
+    def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(booked_on__gte=value, occurred_at__gte=_midnight(value) - NEAR)
+
+    def until(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(booked_on__lte=value, occurred_at__lt=_midnight(value) + dt.timedelta(days=1) + NEAR)
+
+    def asked(self, *names: str) -> dict[str, Any]:
+        """Return the values of the filters in force among `names`."""
+        return {name: self.form.cleaned_data[name] for name in names if self.form.cleaned_data.get(name)}
+
+    def in_force(self) -> set[str]:
+        return {name for name in self.form.fields if self.data.get(name, "").strip()}
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), tzinfo=conf.time_zone())

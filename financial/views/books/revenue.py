@@ -1,0 +1,101 @@
+"""The revenue report: per currency and local day, week or month, from totals per day; every figure leads to its rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+
+from financial import reports
+from financial.reports.periods import fitting_group
+from financial.views.dashboard import Choice, PeriodPage, bucket_label, report_csv
+
+CUSTOM = "custom"
+KEPT = ("period", "from", "to", "currency", "group")
+
+
+class RevenueReport(PeriodPage):
+    """One currency's report, with the days before to compare; the file has what is on the screen."""
+
+    section, permission = "revenue", "financial.view_transaction"
+
+    @cached_property
+    def period(self) -> reports.Period:
+        """The days between two dates where both are valid, else a period by its name."""
+        first, last = (_day(self.request.GET.get(name, "")) for name in ("from", "to"))
+        if first and last and first <= last:
+            label = "as many days"
+            return reports.Period(CUSTOM, label, first, last + dt.timedelta(days=1))
+        return super().period
+
+    def group(self, start: dt.date | None) -> reports.Group:
+        wanted = self.request.GET.get("group", "month" if self.period.key == CUSTOM else "")
+        if self.period.key != CUSTOM:
+            return super().group(start)
+        group = reports.Group(wanted) if wanted in list(reports.Group) else reports.Group.MONTH
+        return fitting_group(start or self.today, self.period.end, group)
+
+    def choices(self, name: str, options: Any, current: str) -> list[Choice]:
+        dropped = {name, "from", "to"} if name == "period" else {name}
+        kept = {key: value for key, value in self.request.GET.items() if key in KEPT and key not in dropped}
+        return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if self.credential is None:
+            return self.page("financial/revenue.html", {"books": None})
+        books = reports.books(self.credential)
+        currency = self.currency(books)
+        group = self.group(self.period.start or books.first_day(currency))
+        rows = books.rows(currency, self.period, group)
+        if "csv" in request.GET:
+            return report_csv(self.credential, currency, group, rows)
+        total, before = books.total(currency, self.period), self.period.before()
+        was = books.total(currency, before) if before else None
+        kept = {key: value for key, value in request.GET.items() if key in KEPT}
+        return self.page(
+            "financial/revenue.html",
+            {
+                "books": books,
+                "period": self.period,
+                "before": before,
+                "currency": currency,
+                "group": group,
+                "periods": self.choices("period", reports.PERIODS, self.period.key),
+                "currencies": self.choices("currency", [(code, code.upper()) for code in books.currencies], currency),
+                "groups": self.choices("group", [(str(g), f"By {g}") for g in reports.GROUPS], group),
+                "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
+                "total": total,
+                "was": was,
+                "changes": _changes(total, was) if was else [],
+                "csv_query": urlencode({**kept, "currency": currency, "group": group, "csv": "1"}),
+            },
+        )
+
+
+# The columns of the report in their order; fees that rise are no good news.
+_COLUMNS = (
+    ("Gross", "gross_minor", True),
+    ("Refunds", "refunded_minor", False),
+    ("Disputes", "disputed_minor", False),
+    ("Total revenue", "revenue_minor", True),
+    ("Fees", "fee_minor", False),
+    ("Net volume", "net_minor", True),
+)
+
+
+def _changes(now: reports.Figures, was: reports.Figures) -> list[tuple[str, reports.Delta]]:
+    return [
+        (label, reports.delta(getattr(now, name), getattr(was, name), more_is_good=is_good))
+        for label, name, is_good in _COLUMNS
+    ]
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if 2000 <= day.year <= 2100 else None

@@ -1,0 +1,208 @@
+"""The list of transactions: those of a Stripe account, and apart from them those of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from financial import bookkeeping, reports
+from financial.ledger_filters import TransactionFilter
+from financial.models import Account, Entry, StripeCharge, StripeCredential, StripeCustomer, Transaction
+from financial.paging import BoundedCount
+from financial.reports.cached import cached
+from financial.views.mirror import export
+from financial.views.mirror.lists import Column, MirrorList
+
+PINNED = 10
+# Filters that totals per day know, too.
+BY_DAY = frozenset({"date_from", "date_to", "currency", "status"})
+
+
+@dataclass(frozen=True)
+class TransactionRow:
+    """One line of the ledger; `payment_id` and `customer` where the money concerns a payment we know."""
+
+    row: Transaction
+    title: str
+    payment_id: str
+    customer: StripeCustomer | None
+    payout_id: str
+
+
+@dataclass(frozen=True)
+class AccountSum:
+    """By how much the rows found changed one account, per currency; a debit is positive."""
+
+    currency: str
+    amount_minor: int
+
+
+class TransactionList(MirrorList):
+    """Every transaction of one Stripe account's books, newest first."""
+
+    section, permission = "ledger", "financial.view_transaction"
+    model, filterset, name, noun = Transaction, TransactionFilter, "transactions", "transaction"  # type: ignore[assignment]
+    sorts = {"date": "occurred_at"}
+    more_filters = ("account", "figure", "customer", "currency")
+    columns = (
+        Column("Date", "date"),
+        Column("Transaction"),
+        Column("Customer"),
+        Column("Amount", is_number=True),
+        Column("Fee", is_number=True),
+        Column("Net", is_number=True),
+        Column("Status"),
+    )
+    export_header = (
+        "number", "booked on (zone)", "occurred_at (zone)", "kind", "status", "category", "description", "currency",
+        "amount_minor", "amount", "fee_minor", "fee", "net_minor", "net", "paid in", "paid_minor", "paid", "rate",
+        "source", "balance transaction", "payment", "customer", "corrects", "mode",
+    )  # fmt: skip
+
+    def all_rows(self) -> QuerySet[Any]:
+        return self._with_parts(Transaction.objects.of(self.credential))
+
+    def _with_parts(self, found: QuerySet[Transaction]) -> QuerySet[Transaction]:
+        payment = "stripe_transaction__payment_intent"
+        heavy = [f"{path}__{name}" for path in (payment, f"{payment}__customer") for name in ("payload", "private")]
+        heavy += ["balance_transaction__payload", "balance_transaction__private"]
+        return found.select_related(f"{payment}__customer", "balance_transaction").defer(*heavy)
+
+    def dress(self, credential: Any, found: Sequence[Transaction]) -> list[TransactionRow]:
+        return dressed(credential, found)
+
+    def _context(self, credential: Any, found: Any) -> dict[str, Any]:
+        context = super()._context(credential, found)
+        asked = found.asked("account", "figure") if found.is_valid() else {}
+        count, sums = self._counted(credential, found, context["count"])
+        figure = reports.FIGURES.get(asked.get("figure", ""))
+        return {
+            **context,
+            "count": count,
+            "sums": sums,
+            "sums_template": "financial/_ledger_sums.html",
+            "figure": figure,
+            "figures": [(line, getattr(line.figures, figure[1])) for line in sums] if figure else [],
+            "account": Account.objects.filter(code=asked["account"]).first() if "account" in asked else None,
+            "account_sums": self._account_sums(credential, found, count),
+            "is_house": credential is None,
+            "can_add": self.can("financial.add_transaction"),
+            "unbookable": () if context["is_filtered"] else self._unbookable(credential),
+            "suspended": () if context["is_filtered"] or credential is None else reports.suspended(credential),
+        }
+
+    def _counted(
+        self, credential: StripeCredential | None, found: Any, count: BoundedCount
+    ) -> tuple[BoundedCount, list[reports.LedgerSum]]:
+        """Return how many rows there are and their sums: from totals per day where the filters allow, at any number."""
+        if not found.is_valid():
+            return count, []
+        asked = found.asked("currency", "figure", "date_from", "date_to")
+        by_day = found.in_force() <= BY_DAY | {"figure"} and found.data.get("status", "") in ("", "settled")
+        if credential is not None and by_day:
+            sums = reports.sums_from_totals(
+                credential,
+                figure=asked.get("figure", ""),
+                currency=asked.get("currency", "").lower(),
+                first=asked.get("date_from"),
+                last=asked.get("date_to"),
+            )
+            return self._exact(found, count, sums), sums
+        return count, [] if count.is_more else reports.sums_of(_plain(found.rows()))
+
+    def _exact(self, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]) -> BoundedCount:
+        settled = [line.count for line in sums if line.count is not None]
+        if not count.is_more or len(settled) < len(sums):
+            return count
+        estimated = _plain(found.rows()).filter(status=Transaction.Status.ESTIMATED).count()
+        return BoundedCount(sum(settled) + estimated, limit=sum(settled) + estimated)
+
+    def _account_sums(self, credential: StripeCredential | None, found: Any, count: BoundedCount) -> list[AccountSum]:
+        if not found.is_valid() or not (asked := found.asked("account", "currency", "date_from", "date_to")).get(
+            "account"
+        ):
+            return []
+        code = asked["account"]
+        if found.in_force() <= BY_DAY | {"account"}:
+            held = reports.account_balances(
+                credential,
+                currency=asked.get("currency", "").lower(),
+                first=asked.get("date_from"),
+                last=asked.get("date_to"),
+                account__code=code,
+            )
+            return [AccountSum(currency, amount) for line in held.values() for currency, amount in line.items()]
+        return [] if count.is_more else _sums_on(code, found.rows())
+
+    def _unbookable(self, credential: StripeCredential | None) -> list[tuple[str, str, int, str, Any]]:
+        """Return the movements that are not booked, each with its reason: (id, why, amount, currency, moment)."""
+        if credential is None:
+            return []
+        return cached("unbookable", credential, lambda: _unbookable(credential))
+
+    def export_cells(self, line: TransactionRow) -> Sequence[Any]:
+        row, movement = line.row, line.row.balance_transaction
+        return (
+            row.pk, str(row.booked_on), row.occurred_at, row.kind, row.status, row.reporting_category, line.title,
+            row.currency, *export.amounts(row.amount_minor, row.currency),
+            *export.amounts(row.fee_minor, row.currency), *export.amounts(row.net_minor, row.currency),
+            row.presentment_currency, *export.amounts(row.presentment_amount_minor, row.presentment_currency),
+            row.exchange_rate, row.source_stripe_id, movement.stripe_id if movement else "", line.payment_id,
+            line.customer.stripe_id if line.customer else "", row.corrects_id or "", "live" if row.livemode else "test",
+        )  # fmt: skip
+
+
+class HouseList(TransactionList):
+    """The books of the house: what was written by hand. Never a row of a Stripe account, so never test money."""
+
+    name = "house"
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        return self.listing(request, None)
+
+    def all_rows(self) -> QuerySet[Any]:
+        return self._with_parts(Transaction.objects.of_the_house())
+
+
+def dressed(credential: StripeCredential | None, found: Sequence[Transaction]) -> list[TransactionRow]:
+    """Dress a page of transactions read with their payments; one query."""
+    links = {row.pk: link for row in found if (link := getattr(row, "stripe_transaction", None))}
+    wanted = {link.charge_stripe_id for link in links.values() if link.payment_intent_id is None} - {""}
+    charges = StripeCharge.objects.of(credential).filter(stripe_id__in=wanted).select_related("customer")
+    heavy = ("payload", "private", "customer__payload", "customer__private")
+    known = {charge.stripe_id: charge for charge in charges.defer(*heavy)} if credential else {}
+    return [_line(row, links.get(row.pk), known) for row in found]
+
+
+def _line(row: Transaction, link: Any, charges: dict[str, StripeCharge]) -> TransactionRow:
+    payment = link.payment_intent if link else None
+    charge = charges.get(link.charge_stripe_id) if link else None
+    return TransactionRow(
+        row,
+        row.description or row.source_stripe_id or row.get_kind_display(),
+        payment.stripe_id if payment else charge.payment_intent_stripe_id if charge else "",
+        payment.customer if payment else charge.customer if charge else None,
+        row.source_stripe_id if row.source_stripe_id.startswith("po_") else "",
+    )
+
+
+def _plain(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.select_related(None).defer(None)
+
+
+def _sums_on(code: str, rows: QuerySet[Any]) -> list[AccountSum]:
+    legs = Entry.objects.filter(account__code=code, transaction__in=_plain(rows).order_by().values("pk"))
+    sums = legs.order_by().values_list("transaction__currency").annotate(Sum("amount_minor"))
+    return [AccountSum(currency, amount) for currency, amount in sorted(sums)]
+
+
+def _unbookable(credential: StripeCredential) -> list[tuple[str, str, int, str, Any]]:
+    return [
+        (movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at)
+        for movement, why in bookkeeping.unbookable(credential, PINNED)
+    ]
