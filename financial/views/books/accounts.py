@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from financial import book_forms, bookkeeping, reports
+from financial import book_forms, handwriting, reports
 from financial.errors import FinancialError
 from financial.models import Account, CategoryAccount
 from financial.views.base import StaffView
@@ -34,7 +34,7 @@ class AccountList(StaffView):
     section, permission = "ledger", "financial.view_account"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        bookkeeping.chart()
+        handwriting.chart()
         house = [row for row in reports.account_rows(None) if row.balances]
         return self.page(
             "financial/account_list.html",
@@ -65,7 +65,7 @@ class AccountDetail(StaffView):
         form = book_forms.AccountNameForm(request.POST)
         if not form.is_valid():
             return self._show(account, form, status=422)
-        bookkeeping.rename(request.user, account, form.cleaned_data["name"])
+        handwriting.rename(request.user, account, form.cleaned_data["name"])
         messages.success(request, f"{account.code} is now called “{form.cleaned_data['name']}”.")
         return redirect("financial:accounts")
 
@@ -93,7 +93,7 @@ class SuspensePage(StaffView):
         account = Account.objects.filter(pk=int(picked[:18])).first() if picked.isdecimal() else None
         if category not in self._categories() or account is None:
             raise FinancialError("Choose a category and the account it belongs to.")
-        moved = bookkeeping.map_category(request.user, category, account)
+        moved = handwriting.map_category(request.user, category, account)
         rows = f"{moved} transaction{'' if moved == 1 else 's'} left suspense for it."
         messages.success(request, f"“{category}” is booked on {account} from now on. {rows}")
         return redirect("financial:suspense")
@@ -115,4 +115,4 @@ class SuspensePage(StaffView):
         )
 
     def _accounts(self) -> Any:
-        return book_forms.writable(bookkeeping.chart()).order_by("type", "name")
+        return book_forms.writable(handwriting.chart()).order_by("type", "name")

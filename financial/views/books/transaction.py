@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from financial import book_forms, bookkeeping, conf
+from financial import book_forms, conf, handwriting
 from financial.errors import FinancialError
 from financial.models import Account, StripeTransaction, Transaction
 from financial.pricing import fee_drift_minor
@@ -77,7 +77,7 @@ class TransactionDetail(StaffView):
                 "related": self._related(row),
                 "can_reverse": may_write
                 and row.kind in Transaction.MANUAL_KINDS
-                and not bookkeeping.is_taken_back(row),
+                and not handwriting.is_taken_back(row),
                 "form": form or (self._form(row) if may_write else None),
                 "today": timezone.now().astimezone(conf.time_zone()).date(),
                 "movement": self._movement(row),
@@ -86,7 +86,7 @@ class TransactionDetail(StaffView):
         )
 
     def _form(self, row: Transaction, data: Any = None) -> book_forms.ReclassifyForm | None:
-        sources = [found.account for found in bookkeeping.movable(row)]
+        sources = [found.account for found in handwriting.movable(row)]
         if not sources:
             return None
         return book_forms.ReclassifyForm(data, accounts=Account.objects.all(), sources=sources)
@@ -109,7 +109,7 @@ class TransactionDetail(StaffView):
         return [found.transaction for found in others.select_related("transaction")[:RELATED]]
 
     def _reverse(self, row: Transaction) -> HttpResponseBase:
-        answer = bookkeeping.reverse(self.request.user, row)
+        answer = handwriting.reverse(self.request.user, row)
         messages.success(self.request, "Taken back: every entry is booked the other way round, today.")
         return redirect("financial:transaction", pk=answer.pk)
 
@@ -121,7 +121,7 @@ class TransactionDetail(StaffView):
             return self._show(row, form, status=422)
         data = form.cleaned_data
         try:
-            answer = bookkeeping.reclassify(
+            answer = handwriting.reclassify(
                 self.request.user,
                 row,
                 source=data["source"],
@@ -157,7 +157,7 @@ class TransactionCreate(StaffView):
 
     @cached_property
     def accounts(self) -> Any:
-        return bookkeeping.chart()
+        return handwriting.chart()
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = timezone.now().astimezone(conf.time_zone()).date()
@@ -171,7 +171,7 @@ class TransactionCreate(StaffView):
             return self._show(form, status=422)
         data = {name: value for name, value in form.cleaned_data.items() if name not in ("kind", "idempotency_key")}
         try:
-            row = bookkeeping.record(request.user, form.cleaned_data["kind"], key=form.key, **data)
+            row = handwriting.record(request.user, form.cleaned_data["kind"], key=form.key, **data)
         except FinancialError as error:
             form.refuse(error)
             return self._show(form, status=422)

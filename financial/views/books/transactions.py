@@ -10,7 +10,7 @@ from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from financial import bookkeeping, reports
+from financial import handwriting, reports
 from financial.ledger_filters import TransactionFilter
 from financial.models import Account, Entry, StripeCharge, StripeCredential, StripeCustomer, Transaction
 from financial.paging import BoundedCount
@@ -204,5 +204,5 @@ def _sums_on(code: str, rows: QuerySet[Any]) -> list[AccountSum]:
 def _unbookable(credential: StripeCredential) -> list[tuple[str, str, int, str, Any]]:
     return [
         (movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at)
-        for movement, why in bookkeeping.unbookable(credential, PINNED)
+        for movement, why in handwriting.unbookable(credential, PINNED)
     ]

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from financial import bookkeeping, reports
+from financial import handwriting, reports
 from financial.models import Account, StripeCredential, Transaction
 from financial.paging import COUNT_MAX
 from financial.reports.periods import Group, Period
@@ -226,7 +226,7 @@ def test_suspense_stands_on_top_until_it_is_mapped(shop: StripeCredential, page:
     books.booked(shop, "contribution", amount_minor=-500)
     assert "in suspense" in shown(page)
 
-    bookkeeping.map_category(None, "contribution", Account.objects.get(code="Expenses:Other"))
+    handwriting.map_category(None, "contribution", Account.objects.get(code="Expenses:Other"))
 
     assert "in suspense" not in shown(page)
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('financial', '0008_recurring_revenue'),
+        ('financial', '0009_sync_step_proof'),
     ]
 
     operations = [
