@@ -149,3 +149,109 @@ def _tip(series: Series, index: int) -> str:
     if index < len(series.before):
         text += f" (before: {money.display(series.before[index], series.currency)})"
     return text
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One colour of a stack: what rises above the line, or what falls below it; a value (zero or more) per label."""
+
+    name: str
+    tone: str
+    values: Sequence[int]
+    falls: bool = False
+
+
+def stacks(title: str, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
+    """Draw one column per label: gains stacked above the zero line, losses below it."""
+    up, down = (_highest(layers, len(labels), falls=falls) for falls in (False, True))
+    step = step_minor(up + down)
+    band = _Band(-(-up // step) or 1, -(-down // step), step)
+    return format_html(
+        '<svg class="chart stacks" width="100%" height="{}" role="img" aria-label="{}">{}{}{}{}{}</svg>',
+        HEIGHT,
+        _stack_sentence(title, currency, labels, layers),
+        format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', ((y,) for y, _ in band.lines())),
+        _columns(band, labels, layers),
+        format_html('<line class="zero" x2="100%" y1="{0}" y2="{0}"/>', band.y(0)),
+        format_html_join(
+            "",
+            '<text aria-hidden="true" y="{}">{}</text>',
+            ((round(y - 4, 1), axis_text(value, currency)) for y, value in band.lines() if value),
+        ),
+        _stack_hover(band, currency, labels, layers),
+    )
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Where an amount lies between `ups` steps above and `downs` below the zero line, in pixels from the top."""
+
+    ups: int
+    downs: int
+    step: int
+
+    def y(self, value: int) -> float:
+        high = (HEIGHT - BOTTOM - TOP) / ((self.ups + self.downs) * self.step)
+        return round(TOP + (self.ups * self.step - value) * high, 1)
+
+    def lines(self) -> list[tuple[float, int]]:
+        return [(self.y(k * self.step), k * self.step) for k in range(-self.downs, self.ups + 1)]
+
+
+def _highest(layers: Sequence[Layer], points: int, *, falls: bool) -> int:
+    chosen = [layer for layer in layers if layer.falls == falls]
+    return max((sum(layer.values[i] for layer in chosen) for i in range(points)), default=0)
+
+
+def _stack_sentence(title: str, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> str:
+    sums = [(layer.name.lower(), sum(layer.values)) for layer in layers]
+    told = ", ".join(f"{name} {money.display(value, currency)}" for name, value in sums if value)
+    return f"{title}, {labels[0]} to {labels[-1]}: {told or 'nothing'}."
+
+
+def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
+    slot = 100 / len(labels)
+    rects: list[tuple[str, float, float, float, float]] = []
+    for i in range(len(labels)):
+        edges = {False: 0, True: 0}
+        for layer in layers:
+            before = edges[layer.falls]
+            after = before + (-layer.values[i] if layer.falls else layer.values[i])
+            edges[layer.falls] = after
+            top, bottom = band.y(max(before, after)), band.y(min(before, after))
+            if bottom > top:
+                rects.append(
+                    (layer.tone, round(slot * (i + 0.2), 3), round(slot * 0.6, 3), top, round(bottom - top, 1))
+                )
+    return format_html_join("", '<rect class="{}" x="{}%" width="{}%" y="{}" height="{}"/>', rects)
+
+
+def _stack_hover(band: _Band, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
+    """One invisible column per label; pointing at it shows its figures. Every few columns are named below."""
+    slot, every = 100 / len(labels), -(-len(labels) // 6)
+    cells = (
+        {
+            "left": round(slot * i, 3),
+            "width": round(slot, 3),
+            "middle": round(slot * (i + 0.5), 3),
+            "height": HEIGHT,
+            "side": "first" if i < len(labels) / 3 else "last" if i >= 2 * len(labels) / 3 else "mid",
+            "at": 0 if i < len(labels) / 3 else 100 if i >= 2 * len(labels) / 3 else 50,
+            "tick": label if i % every == 0 else "",
+            "floor": HEIGHT - 7,
+            "text": f"{label}: " + ", ".join(_signed(layer, i, currency) for layer in layers if layer.values[i]),
+        }
+        for i, label in enumerate(labels)
+    )
+    return format_html_join(
+        "",
+        '<g class="hit"><rect x="{left}%" y="0" width="{width}%" height="{height}"/>'
+        '<text aria-hidden="true" class="tick mid" x="{middle}%" y="{floor}">{tick}</text>'
+        '<text aria-hidden="true" class="tip {side}" x="{at}%" y="12">{text}</text></g>',
+        cells,
+    )
+
+
+def _signed(layer: Layer, index: int, currency: str) -> str:
+    sign = "\u2212" if layer.falls else "+"
+    return f"{layer.name.lower()} {sign}{money.display(layer.values[index], currency)}"

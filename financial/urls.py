@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from financial.views import actions, base, books, dashboard, endpoint, exports, inbox, mirror, sync, webhook
+from financial.views.metrics import Metrics
 
 app_name = "financial"
 
@@ -32,6 +33,7 @@ urlpatterns = [
     path("stripe/subscriptions/", mirror.SubscriptionList.as_view(), name="subscriptions"),
     path("stripe/subscriptions/new/", actions.SubscriptionCreate.as_view(), name="subscription-new"),
     path("stripe/subscriptions/<str:stripe_id>/", mirror.SubscriptionDetail.as_view(), name="subscription"),
+    path("stripe/metrics/", Metrics.as_view(), name="metrics"),
     path("stripe/sync/", sync.SyncPage.as_view(), name="sync"),
     path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),
     path("stripe/events/", inbox.EventList.as_view(), name="events"),

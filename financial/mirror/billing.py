@@ -35,6 +35,7 @@ def facts(payload: Payload) -> Facts:
     """Return what MRR depends on, from a subscription in an answer or in an event of any API version."""
     items = [item for item in find(payload, "items.data") or [] if isinstance(item, dict) and not item.get("deleted")]
     found: Facts = {name: payload.get(name) for name in _PLAIN}
+    found["currency"] = payload.get("currency") or find(payload, "items.data.0.price.currency")  # old versions lack it
     found["collection"] = find(payload, "pause_collection.behavior") or ""
     found["items"] = [_item_facts(item, payload.get("default_tax_rates")) for item in items]
     named = [*_named_discounts(payload), *(one for item in items for one in _named_discounts(item))]

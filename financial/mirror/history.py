@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -34,6 +34,7 @@ from financial.models import (
 from financial.recurring import Discount, DiscountPolicy, Sight
 
 BATCH = 500
+MOMENT = timedelta(minutes=1)  # what was seen so soon after its start has no past
 LOOK = "look"
 # Order within one second: a creation comes first, a deletion last, and our look sees what came of it.
 RANKS = {"customer.subscription.created": 1, "customer.subscription.deleted": 3}
@@ -103,8 +104,11 @@ def rebuild(credential: StripeCredential) -> int:
 
 @transaction.atomic
 def take_in(credential: StripeCredential, stripe_ids: Sequence[str]) -> int:
-    """Bring the history of some subscriptions up to date and return how many spans changed; a fixed number of queries."""
-    rows = StripeSubscription.objects.filter(credential=credential, stripe_id__in=stripe_ids).order_by("pk")
+    """Bring the history of some subscriptions up to date and return how many spans changed; a fixed number of queries.
+
+    Their rows are locked in the order in which the mirror writes them.
+    """
+    rows = StripeSubscription.objects.filter(credential=credential, stripe_id__in=stripe_ids).order_by("stripe_id")
     found = [_Case(row, billing.facts(row.payload)) for row in rows.select_for_update().defer("private")]
     kept = SubscriptionSight.objects.filter(credential=credential, subscription_stripe_id__in=stripe_ids)
     sights = _grouped(kept.order_by("at", "rank", "source"))
@@ -152,7 +156,7 @@ class _Case:
         """Whether it ran before it was first seen."""
         started = billing.started_at(self.shown)
         was_begun = self.sights[0].facts.get("status") not in NEVER_STARTED
-        return started is not None and started < self.sights[0].at and was_begun
+        return started is not None and started < self.sights[0].at - MOMENT and was_begun
 
     def named_prices(self) -> Iterator[str]:
         for seen in [sight.facts for sight in self.sights] + [{"items": bill.items} for bill in self.bills]:

@@ -20,10 +20,17 @@ def cached(name: str, credential: StripeCredential, build: Callable[[], Answer],
 
     The key holds the state of the data, so a write makes a new key; old ones end after FINANCIAL_CACHE_SECONDS.
     """
+    if int(conf.get("CACHE_SECONDS")) <= 0:
+        return build()
+    return kept(name, credential, build, (_state(credential), further))
+
+
+def kept(name: str, credential: StripeCredential, build: Callable[[], Answer], state_of_data: object) -> Answer:
+    """Return the kept answer for this very state of what it depends on, or build and keep it."""
     seconds = int(conf.get("CACHE_SECONDS"))
     if seconds <= 0:
         return build()
-    state = repr((str(conf.time_zone()), _state(credential), further)).encode()
+    state = repr((str(conf.time_zone()), state_of_data)).encode()
     key = f"financial:{name}:{credential.pk}:{blake2b(state, digest_size=12).hexdigest()}"
     found: Answer | None = cache.get(key)
     if found is None:

@@ -54,6 +54,7 @@ NAV = (
     NavItem("stripe", "Stripe", "financial:stripe", "financial.view_stripepaymentintent"),
     NavItem("payments", "Payments", "financial:payments", "financial.view_stripepaymentintent"),
     NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription"),
+    NavItem("metrics", "Metrics", "financial:metrics", "financial.view_stripesubscription"),
     NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
     NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
     NavItem("exports", "Exports", "financial:exports", "financial.view_transaction"),

@@ -17,6 +17,7 @@ from django.utils.functional import cached_property
 from financial import charts, conf, money, reports
 from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
+from financial.reports import recurring
 from financial.reports.periods import fitting_group, usual_group
 from financial.views.base import StaffView
 
@@ -189,6 +190,7 @@ class StripeDashboard(PeriodPage):
                 "series": series,
                 "chart": charts.area(series),
                 "points": list(zip(series.labels, series.now, strict=True)),
+                "mrr": recurring.mrr(self.credential),
             },
         )
 

@@ -22,6 +22,7 @@ PAGES = (
     "stripe/payments/?q=nobody@example.org",
     "stripe/payments/new/",
     "stripe/subscriptions/",
+    "stripe/metrics/",
     "stripe/subscriptions/new/",
     "stripe/sync/",
     "stripe/events/",

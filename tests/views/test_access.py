@@ -14,6 +14,7 @@ PAGES = {
     "stripe": "view_stripepaymentintent",
     "payments": "view_stripepaymentintent",
     "subscriptions": "view_stripesubscription",
+    "metrics": "view_stripesubscription",
     "customers": "view_stripecustomer",
     "products": "view_stripeproduct",
     "sync": "view_syncrun",

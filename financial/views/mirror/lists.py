@@ -201,6 +201,7 @@ class ProductList(MirrorList):
         Column("Type"),
         Column("Prices", is_number=True),
         Column("Active subscribers", is_number=True),
+        Column("MRR", is_number=True),
         Column("Created", "date"),
     )
     export_header = (
@@ -241,6 +242,7 @@ class CustomerList(MirrorList):
         Column("Customer", "name"),
         Column("E-mail", "email"),
         Column("Subscriptions"),
+        Column("MRR", is_number=True),
         Column("Payments", is_number=True),
         Column("Last payment"),
         Column("Created", "date"),
@@ -326,6 +328,7 @@ class SubscriptionList(MirrorList):
         Column("Customer"),
         Column("Plan"),
         Column("Billing cycle"),
+        Column("MRR", is_number=True),
         Column("Status"),
         Column("Period ends", "period"),
         Column("Cancels"),
