@@ -65,6 +65,10 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 
+# Every commit is on the disk before it is told; the journal moves into the file every 16 MB, not every 4: less to write.
+_PRAGMAS = "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;PRAGMA wal_autocheckpoint=4000"
+
+
 # The database: a SQLite file in the data folder unless DATABASE_URL names another.
 def _database() -> dict[str, Any]:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR / "studio.sqlite3"}
@@ -73,9 +77,11 @@ def _database() -> dict[str, Any]:
     if found["ENGINE"].endswith("sqlite3"):
         options.setdefault("transaction_mode", "IMMEDIATE")
         options.setdefault("timeout", 20)
-        options.setdefault("init_command", "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON")
+        found["CONN_MAX_AGE"] = None  # closing the last connection moves the whole journal into the file, each time
+        options.setdefault("init_command", _PRAGMAS)
     elif found["ENGINE"].endswith("postgresql"):
-        options.setdefault("pool", {"timeout": 4})  # seconds until a database that is away is said to be: Stripe waits
+        # One for each thread that may ask; seconds until a database that is away is said to be: Stripe waits.
+        options.setdefault("pool", {"min_size": 1, "max_size": 20, "timeout": 4})
     found["ATOMIC_REQUESTS"] = False  # no network inside a database transaction
     return found
 

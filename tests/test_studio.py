@@ -89,7 +89,10 @@ def test_postgres_gets_a_pool_and_keeps_the_options_of_its_url(tmp_path: Path) -
     url = "postgres://someone@/books?host=/run/postgresql"
     (database,) = _settings(tmp_path, "DATABASES", DATABASE_URL=url)
     assert database["default"]["ENGINE"] == "django.db.backends.postgresql"
-    assert database["default"]["OPTIONS"] == {"host": "/run/postgresql", "pool": {"timeout": 4}}
+    assert database["default"]["OPTIONS"] == {
+        "host": "/run/postgresql",
+        "pool": {"min_size": 1, "max_size": 20, "timeout": 4},
+    }
 
 
 def test_any_other_django_database_is_taken_by_its_url(tmp_path: Path) -> None:

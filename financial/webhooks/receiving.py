@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -120,13 +120,34 @@ def _record_in_steps(row: StripeWebhookEvent) -> StripeWebhookEvent:
         return known.defer("body").get()
 
 
-@lru_cache(maxsize=4)
+def _driver_values(row: StripeWebhookEvent) -> list[Any]:
+    values = [getattr(row, name) for name in _names()]
+    for place, adapt in _adapters(connection.vendor):
+        values[place] = adapt(values[place])
+    return values
+
+
+@lru_cache(maxsize=1)
 def _fields() -> tuple[models.Field[Any, Any], ...]:
     return tuple(field for field in StripeWebhookEvent._meta.concrete_fields if not field.primary_key)
 
 
-def _driver_values(row: StripeWebhookEvent) -> list[Any]:
-    return [field.get_db_prep_save(getattr(row, field.attname), connection) for field in _fields()]
+@lru_cache(maxsize=1)
+def _names() -> tuple[str, ...]:
+    return tuple(field.attname for field in _fields())
+
+
+@lru_cache(maxsize=4)
+def _adapters(vendor: str) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """Return the places of values a driver does not take as they are, and what makes them so."""
+    special = (models.DateTimeField, models.JSONField, models.BinaryField)
+    return tuple(
+        (place, partial(_adapted, field)) for place, field in enumerate(_fields()) if isinstance(field, special)
+    )
+
+
+def _adapted(field: models.Field[Any, Any], value: Any) -> Any:
+    return None if value is None else field.get_db_prep_save(value, connection)
 
 
 @lru_cache(maxsize=4)
