@@ -26,6 +26,7 @@ from studio.secrets_kept import kept
 
 ROOT = Path(__file__).parents[1]
 PASSWORD = "correct horse battery"
+WEBHOOK = "/studio/financial/stripe/webhook/"
 
 
 # Settings
@@ -81,7 +82,9 @@ def test_sqlite_takes_the_write_lock_first_and_syncs_every_commit(tmp_path: Path
     options = database["default"]["OPTIONS"]
     assert options["transaction_mode"] == "IMMEDIATE"
     assert options["timeout"] == 20
-    assert options["init_command"] == "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON"
+    pragmas = {"journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=4000"}
+    assert set(options["init_command"].split(";")) == {f"PRAGMA {pragma}" for pragma in pragmas}
+    assert database["default"]["CONN_MAX_AGE"] is None
     assert database["default"]["ATOMIC_REQUESTS"] is False
 
 
@@ -175,7 +178,8 @@ def studio(settings: Any) -> None:
     settings.ROOT_URLCONF = "studio.urls"
     settings.LOGIN_REDIRECT_URL = "home"
     settings.LOGOUT_REDIRECT_URL = "login"
-    settings.MIDDLEWARE = ["studio.middleware.careful_headers", *settings.MIDDLEWARE]
+    ours = ["studio.middleware.webhooks_first", "studio.middleware.careful_headers"]
+    settings.MIDDLEWARE = [*ours, *settings.MIDDLEWARE]
 
 
 @pytest.fixture
@@ -186,6 +190,16 @@ def staff(db: None) -> User:
 def _is_careful(html: str) -> bool:
     """No inline style, script or handler, which the policy would forbid."""
     return not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", html)
+
+
+@pytest.mark.usefixtures("studio")
+def test_stripe_is_answered_before_anything_that_is_there_for_people(client: Client, db: None, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["studio.example"]
+    answer = client.post(WEBHOOK, b"{}", content_type="application/json")
+
+    assert (answer.status_code, answer.headers["Content-Length"]) == (503, "9")  # there is no secret to verify with
+    assert "Content-Security-Policy" not in answer.headers
+    assert not answer.cookies
 
 
 @pytest.mark.usefixtures("studio")

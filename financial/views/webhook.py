@@ -59,6 +59,7 @@ def _answer(status: int) -> HttpResponse:
         refusals.count(status)
     response = HttpResponse(TEXTS[status], status=status, content_type="text/plain; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Length"] = str(len(response.content))  # the connection stays open for the next one
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == 405:
