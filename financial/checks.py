@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from financial.models.credentials import livemode_of
 @register()
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Settings only, no query."""
-    return [*_keys(), *_stripe(), *_sqlite()]
+    return [*_keys(), *_stripe(), *_sqlite(), *_engine()]
 
 
 def _keys() -> list[CheckMessage]:
@@ -61,3 +62,17 @@ def _sqlite() -> list[CheckMessage]:
             id="financial.W003",
         )
     ]
+
+
+def _engine() -> list[CheckMessage]:
+    try:
+        import_module(f"financial.engines.{conf.get('ENGINE')}")
+    except ImportError as error:
+        return [
+            Error(
+                f"FINANCIAL_ENGINE is {conf.get('ENGINE')!r}, which cannot be loaded: {error}.",
+                hint='Choose embedded, none or celery; celery needs the extra: pip install "financial[celery]".',
+                id="financial.E003",
+            )
+        ]
+    return []

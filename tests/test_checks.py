@@ -63,3 +63,14 @@ def test_key_without_a_webhook_secret_is_a_warning(settings: Any) -> None:
 def test_sqlite_that_does_not_lock_at_once_is_a_warning(monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"transaction_mode": mode} if mode else {})
     assert [message.id for message in check_settings(None)] == ["financial.W003"]
+
+
+@pytest.mark.parametrize("engine", ["embedded", "none", "celery"])
+def test_each_engine_can_be_loaded(settings: Any, engine: str) -> None:
+    settings.FINANCIAL_ENGINE = engine
+    assert found() == {}
+
+
+def test_engine_that_does_not_exist_is_an_error(settings: Any) -> None:
+    settings.FINANCIAL_ENGINE = "steam"
+    assert found() == {"financial.E003": Error.__name__}

@@ -31,6 +31,7 @@ JITTER = 0.1  # of a pause: what failed together shall not come back together
 OUTAGE_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 60))
 REFUSAL_PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 COVERED_AT_ONCE = 200
+SAME_OBJECTS_MAX = 1000  # events closed by one look; what is left is due, and next
 Change = dict[str, str]
 
 
@@ -229,7 +230,8 @@ def _of_the_same_objects(events: Sequence[StripeWebhookEvent], now: datetime) ->
         return []
     free = Q(lease="") | Q(due_at__lte=now)
     others = StripeWebhookEvent.objects.filter(same, free, state=State.WAITING)
-    return list(_unlocked(others.exclude(pk__in=[event.pk for event in events]).order_by("id")))
+    others = others.exclude(pk__in=[event.pk for event in events]).order_by("id")
+    return list(_unlocked(others)[:SAME_OBJECTS_MAX])
 
 
 def _unlocked(rows: QuerySet[StripeWebhookEvent]) -> QuerySet[StripeWebhookEvent]:
