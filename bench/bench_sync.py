@@ -44,7 +44,7 @@ from bench.sync_floor import Floor, MirrorFloor
 from bench.timing import Result, Watch, best, peak_mib
 
 SCENARIOS = ("instant", "one", "six", "memory")
-TARGET = 0.5  # of the floor that writes the same rows into the same indexed tables
+TARGET = 0.7  # of the floor that writes the same rows into the same indexed tables
 TARGETS_PER_SECOND = {"one": 2150, "six": 5000}
 CALLS_MAX = 115  # per 10,000 objects
 GROWTH_MAX_MIB = 50

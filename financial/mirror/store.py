@@ -10,7 +10,7 @@ Callers hold the transaction; nothing here asks Stripe.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import compress
@@ -28,6 +28,7 @@ from financial.models.bulk import merge
 from financial.models.fields import decrypt, encrypt
 
 Payload = dict[str, Any]
+ROWS_PER_REPAIR = 10_000
 
 
 def draw() -> int:
@@ -135,30 +136,26 @@ def mark_deleted(
     return 1
 
 
-def missing_parents(
-    credential: StripeCredential, resource: Resource, payload: Payload
-) -> Iterable[tuple[Resource, str]]:
-    """Yield the parents a payload names that the mirror does not hold."""
-    row = translate(payload, resource.name, resource.columns)
-    for key, name in resource.parents.items():
-        stripe_id = row.values[f"{key}_stripe_id"]
-        parent = BY_NAME[name]
-        held = parent.model.objects.filter(credential=credential, stripe_id=stripe_id)
-        if stripe_id and not held.exists():
-            yield parent, stripe_id
+def repair_links(credential: StripeCredential, *, tick: Callable[[], None] = lambda: None) -> int:
+    """Link children whose parent arrived after them, and return how many.
+
+    So many rows to a statement, for a statement is silent and holds its locks; `tick` is called after each.
+    """
+    return sum(_repair_link(credential, resource, key, tick) for resource in RESOURCES for key in resource.parents)
 
 
-def repair_links(credential: StripeCredential) -> int:
-    """Link children whose parent arrived after them, and return how many."""
-    return sum(_repair_link(credential, resource, key) for resource in RESOURCES for key in resource.parents)
-
-
-def _repair_link(credential: StripeCredential, resource: Resource, key: str) -> int:
+def _repair_link(credential: StripeCredential, resource: Resource, key: str, tick: Callable[[], None]) -> int:
     parent = BY_NAME[resource.parents[key]].model.objects.filter(
         credential=credential, stripe_id=OuterRef(f"{key}_stripe_id")
     )
     orphans = resource.model.objects.filter(credential=credential, **{key: None}).exclude(**{f"{key}_stripe_id": ""})
-    return orphans.filter(Exists(parent)).update(**{key: Subquery(parent.values("pk")[:1])})
+    linked, after = 0, 0
+    while ids := list(orphans.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:ROWS_PER_REPAIR]):
+        some = orphans.filter(pk__gt=after, pk__lte=ids[-1])
+        linked += some.filter(Exists(parent)).update(**{key: Subquery(parent.values("pk")[:1])})
+        after = ids[-1]
+        tick()
+    return linked
 
 
 def _parent_ids(credential: StripeCredential, key: str, name: str, rows: Sequence[Row]) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import transaction
@@ -143,12 +143,16 @@ class _Pull:
             self._catch_up_since(self.run.reads_from)
         if self.run.kind == Kind.VERIFY:
             return
-        store.repair_links(self.credential)
+        store.repair_links(self.credential, tick=self._sign)
         booked = journal.book_all(self.credential, now=timezone.now(), tick=self._sign)
         self.run.booked, self.run.settled = booked.booked, booked.settled
         history.catch_up(self.credential, tick=self._sign)
         if not self.errors and not self.run.resources:
-            self.run.covers_until = started
+            self.run.covers_until = self._by_stripes_clock(started)
+
+    def _by_stripes_clock(self, moment: datetime) -> datetime:
+        """Events are asked for by the time Stripe made them; ours may be hours off."""
+        return moment + timedelta(seconds=self.gateway.skew_seconds)
 
     # What to read
 
@@ -196,7 +200,7 @@ class _Pull:
         return True
 
     def _catch_up_since(self, moment: datetime) -> None:
-        catchup.collect(self.run, self.gateway, since=moment - catchup.OVERLAP, tick=self._sign)
+        catchup.collect(self.run, self.gateway, since=self._by_stripes_clock(moment) - catchup.OVERLAP, tick=self._sign)
         for resource in RESOURCES:
             self._heed(resource, catchup.apply(self.run, resource, self.gateway, tick=self._sign))
 

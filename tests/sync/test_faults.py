@@ -70,7 +70,8 @@ def test_a_storm_costs_further_calls_and_nothing_else(
     assert (step.delivered, step.stored) == (len(account.customers), len(account.customers))
     answered = step.pages
     assert answered <= 20
-    assert answered < wire.count("/v1/customers") < answered * 8
+    assert answered <= wire.count("/v1/customers") < answered * 8
+    assert sum(done.steps.values_list("pages", flat=True)) < len(wire.calls)  # in one collection luck may spare all
 
 
 def test_answers_that_come_late_and_out_of_order_are_put_together(
