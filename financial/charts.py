@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from financial import money
 
 HEIGHT, TOP, BOTTOM = 240, 26, 26
+MARGIN = 9  # percent of the width that columns leave to the figures of the axis
 STEPS = 4
 
 
@@ -210,7 +211,7 @@ def _stack_sentence(title: str, currency: str, labels: Sequence[str], layers: Se
 
 
 def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
-    slot = 100 / len(labels)
+    slot = (100 - MARGIN) / len(labels)
     rects: list[tuple[str, float, float, float, float]] = []
     for i in range(len(labels)):
         edges = {False: 0, True: 0}
@@ -221,19 +222,19 @@ def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> Saf
             top, bottom = band.y(max(before, after)), band.y(min(before, after))
             if bottom > top:
                 rects.append(
-                    (layer.tone, round(slot * (i + 0.2), 3), round(slot * 0.6, 3), top, round(bottom - top, 1))
+                    (layer.tone, round(MARGIN + slot * (i + 0.2), 3), round(slot * 0.6, 3), top, round(bottom - top, 1))
                 )
     return format_html_join("", '<rect class="{}" x="{}%" width="{}%" y="{}" height="{}"/>', rects)
 
 
 def _stack_hover(band: _Band, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
     """One invisible column per label; pointing at it shows its figures. Every few columns are named below."""
-    slot, every = 100 / len(labels), -(-len(labels) // 6)
+    slot, every = (100 - MARGIN) / len(labels), -(-len(labels) // 6)
     cells = (
         {
-            "left": round(slot * i, 3),
+            "left": round(MARGIN + slot * i, 3),
             "width": round(slot, 3),
-            "middle": round(slot * (i + 0.5), 3),
+            "middle": round(MARGIN + slot * (i + 0.5), 3),
             "height": HEIGHT,
             "side": "first" if i < len(labels) / 3 else "last" if i >= 2 * len(labels) / 3 else "mid",
             "at": 0 if i < len(labels) / 3 else 100 if i >= 2 * len(labels) / 3 else 50,

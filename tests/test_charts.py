@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from financial.charts import Series, area, axis_text, step_minor
+from financial.charts import Layer, Series, area, axis_text, stacks, step_minor
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,42 @@ def test_a_single_day_draws_a_level_line():
     drawn = area(Series("Volume", "usd", ["today"], [500]))
 
     assert 'class="now" d="M0.0 ' in drawn and "L100 " in drawn
+
+
+def stack(*layers: Layer, labels: tuple[str, ...] = ("Jan", "Feb")) -> str:
+    return str(stacks("Movements", "usd", labels, layers))
+
+
+def zero_line(svg: str) -> float:
+    return float(re.search(r'class="zero" x2="100%" y1="([0-9.]+)"', svg)[1])  # type: ignore[index]
+
+
+def columns(svg: str, tone: str) -> list[tuple[float, float]]:
+    """Top and height of each column of a colour."""
+    found = re.findall(rf'<rect class="{tone}" [^>]*y="([0-9.]+)" height="([0-9.]+)"', svg)
+    return [(float(y), float(height)) for y, height in found]
+
+
+def test_gains_stand_on_the_zero_line_and_losses_hang_from_it() -> None:
+    svg = stack(Layer("New", "new", [1000, 0]), Layer("Churn", "churn", [500, 0], falls=True))
+
+    [(top, height)], [(hung, _)] = columns(svg, "new"), columns(svg, "churn")
+    assert top + height == pytest.approx(zero_line(svg), abs=0.2)
+    assert hung == pytest.approx(zero_line(svg), abs=0.2)
+
+
+def test_layers_of_one_column_do_not_overlap() -> None:
+    svg = stack(Layer("New", "new", [1000, 0]), Layer("Expansion", "expansion", [500, 0]))
+
+    [(below, _)], [(top, height)] = columns(svg, "new"), columns(svg, "expansion")
+    assert top + height == pytest.approx(below, abs=0.2)
+
+
+def test_a_stack_is_told_in_one_sentence() -> None:
+    svg = stack(Layer("New", "new", [1000, 500]), Layer("Churn", "churn", [0, 250], falls=True))
+
+    assert 'aria-label="Movements, Jan to Feb: new $15.00, churn $2.50."' in svg
+
+
+def test_a_stack_of_nothing_is_drawn_all_the_same() -> None:
+    assert "Jan to Feb: nothing." in stack(Layer("New", "new", [0, 0]))

@@ -23,6 +23,7 @@ from financial.models import (
     StripeSubscription,
 )
 from financial.paging import BoundedCount, InvalidPosition, Page, bounded_count, paginate
+from financial.reports import recurring
 from financial.views.base import StaffView
 from financial.views.mirror import export, rows
 
@@ -337,8 +338,8 @@ class SubscriptionList(MirrorList):
     more_filters = ("customer",)
     export_header = (
         "id", "created_at (zone)", "status", "stripe status", "customer id", "customer", "email", "plan", "price id",
-        "quantity", "unit_amount_minor", "unit_amount", "currency", "billing cycle", "period ends (zone)",
-        "cancels (zone)", "mode",
+        "quantity", "unit_amount_minor", "unit_amount", "currency", "billing cycle", "mrr_minor", "mrr",
+        "period ends (zone)", "cancels (zone)", "mode",
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
@@ -347,6 +348,9 @@ class SubscriptionList(MirrorList):
     def dress(self, credential: StripeCredential, found: Sequence[StripeSubscription]) -> list[rows.SubscriptionRow]:
         return rows.subscription_rows(credential, found)
 
+    def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
+        return {**super()._context(credential, found), "mrr": recurring.mrr(credential)}
+
     def export_cells(self, row: rows.SubscriptionRow) -> Sequence[Any]:
         subscription, customer, price = row.subscription, row.subscription.customer, row.subscription.price
         return (
@@ -354,7 +358,9 @@ class SubscriptionList(MirrorList):
             subscription.customer_stripe_id, customer.name if customer else "", customer.email if customer else "",
             row.plan, subscription.price_stripe_id, subscription.quantity,
             *export.amounts(price.unit_amount_minor if price else None, price.currency if price else ""),
-            subscription.currency, row.cycle, subscription.current_period_end_at, row.ends_at, _mode(subscription),
+            subscription.currency, row.cycle,
+            *export.amounts(row.mrr[0].minor if row.mrr else 0, subscription.currency),
+            subscription.current_period_end_at, row.ends_at, _mode(subscription),
         )  # fmt: skip
 
 
