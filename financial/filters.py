@@ -20,15 +20,19 @@ from django.http import QueryDict
 
 from financial import conf, money
 from financial.models import (
+    BankDeposit,
     StripeCharge,
     StripeCredential,
     StripeCustomer,
     StripePaymentIntent,
+    StripePayout,
     StripePrice,
     StripeProduct,
     StripeSubscription,
     StripeWebhookEvent,
 )
+from financial.reports.payouts import OPEN as PAYOUTS_OPEN
+from financial.reports.payouts import RECKONED, Reckoned, without_deposit
 
 QUERY_LENGTH_MAX = 200
 FEW = 1_000
@@ -110,6 +114,13 @@ PRODUCT_STATES: dict[str, tuple[str, Q]] = {
     "archived": ("Archived", Q(active=False, deleted_at=None)),
     "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
 }
+PAYOUT_STATES: dict[str, tuple[str, Q]] = {
+    "paid": ("Paid", Q(status="paid")),
+    "in_transit": ("On the way", Q(status__in=("in_transit", "pending"))),
+    "failed": ("Failed", Q(status="failed")),
+    "canceled": ("Canceled", Q(status="canceled")),
+    "open": ("Unreconciled", PAYOUTS_OPEN),
+}
 EVENT_STATES: dict[str, tuple[str, Q]] = {
     state.value: (label, Q(state=state.value))
     for state, label in (
@@ -121,6 +132,13 @@ EVENT_STATES: dict[str, tuple[str, Q]] = {
         (StripeWebhookEvent.State.IGNORED, "Of no interest"),
     )
 }
+RECKONED_WORDS = (
+    (str(Reckoned.AGREES), "Sums up"),
+    (str(Reckoned.DIFFERS), "Does not sum up"),
+    (str(Reckoned.UNREAD), "Rows not read yet"),
+    (str(Reckoned.WAITING), "Stripe is not done"),
+    (str(Reckoned.MANUAL), "Not itemisable"),
+)
 METHODS = (
     ("card", "Card"),
     ("card_present", "Card in person"),
@@ -411,6 +429,55 @@ class SubscriptionFilter(MirrorFilter):
 
     def by_interval(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(price__interval=value)
+
+
+class PayoutFilter(MirrorFilter):
+    """Filters of payouts; their days are those on which they arrive, which Stripe counts in UTC."""
+
+    states = PAYOUT_STATES
+
+    q = _text("search", "Search", "po_… or txn_… id, trace id")
+    status = _state(PAYOUT_STATES)
+    currency = filters.CharFilter(
+        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
+    )
+    reconciled = _choice("by_reckoning", "Reconciled", RECKONED_WORDS, "Any")
+    deposit = _choice("by_deposit", "Bank deposit", (("yes", "Matched"), ("no", "Not seen")), "Any")
+    date_from = _day("since", "Arrives from")
+    date_to = _day("until", "Arrives to")
+
+    class Meta:
+        model = StripePayout
+        fields: Sequence[str] = ()
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value.startswith("po_"):
+            return rows.filter(stripe_id=value)
+        if value.startswith("txn_"):
+            return rows.filter(rows__balance_transaction__stripe_id=value)
+        return rows.filter(trace_id__iexact=value)
+
+    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(currency=value.lower())
+
+    def by_reckoning(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(RECKONED[Reckoned(value)])
+
+    def by_deposit(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        seen = Exists(BankDeposit.objects.filter(payout=OuterRef("pk")))
+        if value == "yes" or self.credential is None:
+            return rows.filter(seen)
+        return rows.filter(pk__in=without_deposit(self.credential).values("pk"))
+
+    def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(arrival_at__gte=_utc(value))
+
+    def until(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(arrival_at__lt=_utc(value + dt.timedelta(days=1)))
+
+
+def _utc(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
 
 
 class EventFilter(MirrorFilter):

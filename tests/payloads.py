@@ -50,6 +50,18 @@ def balance_transaction(stripe_id: str = "txn_1", **changes: Any) -> Payload:
     return _object("balance_transaction", stripe_id, changes, reporting_category="charge", status="pending", **fields)
 
 
+def payout(stripe_id: str = "po_1", **changes: Any) -> Payload:
+    fields = {
+        "amount": 10437,
+        "currency": "usd",
+        "status": "paid",
+        "automatic": True,
+        "arrival_date": CREATED + 172_800,
+    }
+    done = {"reconciliation_status": "completed", "balance_transaction": "txn_own", "destination": "ba_1"}
+    return _object("payout", stripe_id, changes, method="standard", **fields, **done)
+
+
 def subscription(stripe_id: str = "sub_1", **changes: Any) -> Payload:
     period = {"current_period_start": CREATED, "current_period_end": CREATED + 2_592_000}
     items = {"object": "list", "data": [{"id": "si_1", "price": {"id": "price_1"}, "quantity": 2, **period}]}

@@ -107,6 +107,8 @@ class StripeStub:
 
     def _list(self, kind: str, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         items = [item for item in reversed(self.objects.values()) if item["object"] == kind and not item.get("deleted")]
+        if "payout" in query:  # what Stripe knows, and no balance transaction says
+            items = [item for item in items if item.get("_payout") == query["payout"][0]]
         items.sort(key=lambda item: -int(item.get("created") or 0))  # newest first; later puts first within a second
         oldest, newest = (int(query.get(f"created[{bound}]", [default])[0]) for bound, default in _BOUNDS)
         items = [item for item in items if oldest <= int(item.get("created") or 0) <= newest]

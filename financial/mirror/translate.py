@@ -262,6 +262,8 @@ PAYOUT = (
     text("failure_code"),
     text("reconciliation_status"),
     text("trace_id", "trace_id.value"),
+    text("statement_descriptor"),
+    identifier("destination_stripe_id", "destination"),
 )
 BALANCE_TRANSACTION = (
     number("amount_minor", "amount"),

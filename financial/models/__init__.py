@@ -30,6 +30,7 @@ from financial.models.mirror import (
     StripeSubscription,
 )
 from financial.models.operations import AuditEvent, ManualWriting, PaymentNotice, StripeRequest, SyncRun, SyncStep
+from financial.models.payouts import BankDeposit, PayoutReading, PayoutRow
 from financial.models.recurring import MrrSpan, SubscriptionSight
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
@@ -39,6 +40,7 @@ __all__ = [
     "AccountDay",
     "AuditEvent",
     "BalanceReading",
+    "BankDeposit",
     "CategoryAccount",
     "DayTotal",
     "Entry",
@@ -47,6 +49,8 @@ __all__ = [
     "MirrorRow",
     "MrrSpan",
     "PaymentNotice",
+    "PayoutReading",
+    "PayoutRow",
     "StripeBalanceTransaction",
     "StripeCharge",
     "StripeCredential",

@@ -8,6 +8,7 @@ named by `<parent>_stripe_id` in any case. Amounts are minor units of `currency`
 
 from __future__ import annotations
 
+from datetime import UTC, date
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import connection, models, transaction
@@ -356,9 +357,17 @@ class StripePayout(MirrorRow):
     failure_code = _code()
     reconciliation_status = _code(40)
     trace_id = models.CharField(max_length=255, blank=True, default="")
+    statement_descriptor = models.CharField(max_length=255, blank=True, default="")
+    destination_stripe_id = _id()
 
     class Meta(MirrorRow.Meta):
         verbose_name = "payout"
+        indexes = _row_indexes(models.Index(fields=("credential", "-arrival_at", "-id"), name="%(class)s_arrival"))
+
+    @property
+    def arrives_on(self) -> date | None:
+        """The day at the bank: Stripe gives its midnight in UTC, which is another day in other zones."""
+        return self.arrival_at.astimezone(UTC).date() if self.arrival_at else None
 
 
 class StripeBalanceTransaction(MirrorRow):

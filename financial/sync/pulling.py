@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from django.db import transaction
 from django.utils import timezone
 
-from financial import conf
+from financial import conf, itemising
 from financial.errors import AuthenticationRefused, FinancialError, PermissionRefused
 from financial.ledger import journal
-from financial.mirror import history, store
+from financial.mirror import contents, history, store
 from financial.mirror.resources import RESOURCES, Resource, own_expand
 from financial.models import StripeCredential, SyncRun, SyncStep
 from financial.sync import catchup, proof, runs, spans
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_WRITE = 1000
 SIGN_OF_LIFE_SECONDS = 5.0
+ITEMISING = "payout_row"  # the step that reads what payouts consist of
 State = SyncRun.State
 Kind = SyncRun.Kind
 
@@ -144,6 +145,7 @@ class _Pull:
         if self.run.kind == Kind.VERIFY:
             return
         store.repair_links(self.credential, tick=self._sign)
+        self._itemise()
         booked = journal.book_all(self.credential, now=timezone.now(), tick=self._sign)
         self.run.booked, self.run.settled = booked.booked, booked.settled
         history.catch_up(self.credential, tick=self._sign)
@@ -153,6 +155,32 @@ class _Pull:
     def _by_stripes_clock(self, moment: datetime) -> datetime:
         """Events are asked for by the time Stripe made them; ours may be hours off."""
         return moment + timedelta(seconds=self.gateway.skew_seconds)
+
+    def _itemise(self) -> None:
+        """Read which rows payouts consist of, where that is not known or does not sum up; a step only if there are any."""
+        asked_for = not self.run.resources or "payout" in self.run.resources
+        if not asked_for or not contents.due(self.credential).exists():
+            return
+        step = SyncStep.objects.create(run=self.run, resource=ITEMISING)
+        self._mark(step, state=State.RUNNING, started_at=timezone.now())
+        try:
+            found = itemising.read(self.credential, self.gateway, tick=self._sign)
+        except FinancialError as error:
+            self._mark(step, state=State.FAILED, finished_at=timezone.now(), error=str(error))
+            self.errors.append(f"{ITEMISING}: {error}")
+            _note_trouble(self.credential, error)
+            return
+        said = f"{found.failed:,} payouts could not be listed." if found.failed else ""
+        self._mark(
+            step,
+            state=State.FAILED if said else State.DONE,
+            finished_at=timezone.now(),
+            read=found.rows,
+            written=found.written,
+            pages=found.pages,
+            error=said,
+        )
+        self.errors += [f"{ITEMISING}: {said}"] if said else []
 
     # What to read
 

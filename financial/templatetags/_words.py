@@ -76,6 +76,13 @@ STATUSES: dict[str, dict[str, Status]] = {
         "failed": Status("Failed", "bad", "cross"),
         "canceled": Status("Canceled", "muted", "cross"),
     },
+    "reckoned": {  # ours: do a payout's rows sum up to it
+        "agrees": Status("Sums up", "ok", "check"),
+        "differs": Status("≠ Does not sum up", "bad", "alert"),
+        "unread": Status("Rows not read yet", "warn", "clock"),
+        "waiting": Status("Stripe is not done", "info", "clock"),
+        "manual": Status("Not itemisable", "muted", "dash"),
+    },
     "transaction": {
         "estimated": Status("Estimated", "warn", "approx"),
         "settled": Status("Settled", "ok", "check"),
@@ -116,6 +123,7 @@ ICONS = {
     "approx": '<path d="M3 6.5q2.5-2.5 5 0t5 0M3 10.5q2.5-2.5 5 0t5 0"/>',
     "sync": '<path d="M13 6.5A5.25 5.25 0 003.6 5M3 9.5a5.25 5.25 0 009.4 1.5"/>'
     '<path d="M3.25 2.5v2.75H6m6.75 8.25v-2.75H10"/>',
+    "payouts": '<path d="M2.5 6.25 8 2.75l5.5 3.5M3.5 13.25h9M4.75 8v3.25M8 8v3.25M11.25 8v3.25"/>',
     "exports": '<path d="M8 2.5v7.25M5 7l3 3 3-3"/><path d="M2.75 10.5v3h10.5v-3"/>',
     "overview": '<path d="M2.5 13.5h11M4 11V7.5M8 11V3m4 8V5.5"/>',
     "ledger": '<path d="M3.5 2.25h9v11.5h-9zM6 2.5v11M8 5.5h2.5M8 8h2.5"/>',

@@ -57,6 +57,7 @@ NAV = (
     NavItem("metrics", "Metrics", "financial:metrics", "financial.view_stripesubscription"),
     NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
     NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
+    NavItem("payouts", "Payouts", "financial:payouts", "financial.view_stripepayout"),
     NavItem("exports", "Exports", "financial:exports", "financial.view_transaction"),
     NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun"),
     NavItem("webhook", "Webhooks", "financial:events", "financial.view_stripewebhookevent"),

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from financial import conf, notices
+from financial import conf, itemising, notices
 from financial.errors import (
     AuthenticationRefused,
     CredentialRefused,
@@ -178,6 +178,7 @@ class _Account:
                 self.lease.keep()
                 _alone(task, self.credential, self.lease, gateway, seen)
         self._settle()
+        self._itemise(gateway)
 
     # Asking
 
@@ -230,6 +231,16 @@ class _Account:
         except Exception as error:  # whose fault it is shows when each is done alone
             logger.info("%s objects are written one by one: %s", len(tasks), type(error).__name__)
         return False
+
+    def _itemise(self, gateway: StripeGateway) -> None:
+        """Read what the payouts among them consist of, where Stripe says by now; what cannot be had waits for a sync."""
+        payouts = [task.stripe_id for task in self.tasks if task.resource.name == "payout" and task.changes is not None]
+        if not payouts:
+            return
+        try:
+            itemising.read(self.credential, gateway, stripe_ids=payouts, tick=self.lease.keep)
+        except FinancialError as error:
+            logger.warning("the rows of %s payouts wait for the next sync: %s", len(payouts), error)
 
     # Endings
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from financial.views.mirror.details import CustomerDetail, PaymentDetail, ProductDetail, SubscriptionDetail
 from financial.views.mirror.lists import CustomerList, PaymentList, ProductList, SubscriptionList
+from financial.views.mirror.payouts import PayoutDetail, PayoutList
 
 __all__ = [
     "CustomerDetail",
     "CustomerList",
     "PaymentDetail",
     "PaymentList",
+    "PayoutDetail",
+    "PayoutList",
     "ProductDetail",
     "ProductList",
     "SubscriptionDetail",

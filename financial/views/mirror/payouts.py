@@ -1,0 +1,119 @@
+"""Payouts: do their rows sum up, what is missing where they do not, and were they seen at the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from financial import conf, filters, reports
+from financial.models import BankDeposit, PayoutRow, StripeCredential, StripePayout
+from financial.paging import BoundedCount, InvalidPosition, Page, paginate
+from financial.views.mirror import export
+from financial.views.mirror.details import MirrorDetail
+from financial.views.mirror.lists import Column, CurrencySum, MirrorList
+
+
+@dataclass(frozen=True)
+class PayoutLine:
+    """One row per payout of a list."""
+
+    payout: StripePayout
+    state: str
+    count: int | None
+    remainder_minor: int
+    deposit: BankDeposit | None
+
+
+def payout_line(payout: StripePayout) -> PayoutLine:
+    """Dress a payout that was read with its reading and its deposit; no query."""
+    reading = getattr(payout, "reading", None)
+    known = reading if reading is not None and reading.is_complete else None
+    return PayoutLine(
+        payout,
+        str(reports.reckoned(payout)),
+        known.rows if known else None,
+        payout.amount_minor - known.net_minor if known else 0,
+        getattr(payout, "deposit", None),
+    )
+
+
+class PayoutList(MirrorList):
+    section, permission = "payouts", "financial.view_stripepayout"
+    model, filterset, name, noun = StripePayout, filters.PayoutFilter, "payouts", "payout"
+    sorts = {"date": "arrival_at", "amount": "amount_minor"}
+    columns = (
+        Column("Amount", "amount", is_number=True),
+        Column("Status"),
+        Column("Arrival", "date"),
+        Column("Bank account"),
+        Column("Rows", is_number=True),
+        Column("Reconciled"),
+        Column("At the bank"),
+    )
+    more_filters = ("currency", "deposit")
+    export_header = (
+        "id", "arrival (UTC)", "status", "amount_minor", "amount", "currency", "automatic", "rows", "reconciled",
+        "remainder_minor", "trace id", "failure", "deposit date", "created_at (zone)", "mode",
+    )  # fmt: skip
+
+    def all_rows(self) -> QuerySet[Any]:
+        return super().all_rows().filter(deleted_at=None).select_related("reading", "deposit")
+
+    def dress(self, credential: StripeCredential, found: Sequence[StripePayout]) -> list[PayoutLine]:
+        return [payout_line(payout) for payout in found]
+
+    def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
+        if count.is_more or not count.value:
+            return []
+        plain = found.select_related(None).order_by().values("currency")
+        kept = Q(status="paid")
+        lines = plain.annotate(n=Count("pk"), all=Sum("amount_minor"), got=Sum("amount_minor", filter=kept, default=0))
+        return [CurrencySum(line["currency"], line["n"], line["all"], line["got"]) for line in lines.order_by("-n")]
+
+    def export_cells(self, row: PayoutLine) -> Sequence[Any]:
+        payout, deposit = row.payout, row.deposit
+        return (
+            payout.stripe_id, payout.arrives_on, payout.status, *export.amounts(payout.amount_minor, payout.currency),
+            payout.currency, payout.automatic, "" if row.count is None else row.count, row.state, row.remainder_minor,
+            payout.trace_id, payout.failure_code, deposit.booked_on if deposit else "", payout.created_at,
+            "live" if payout.livemode else "test",
+        )  # fmt: skip
+
+
+class PayoutDetail(MirrorDetail):
+    section, permission = "payouts", "financial.view_stripepayout"
+    model, name, noun = StripePayout, "payouts", "payout"
+
+    def all_rows(self) -> QuerySet[Any]:
+        return super().all_rows().select_related("credential", "reading", "deposit")
+
+    def parts(self, row: StripePayout) -> dict[str, Any]:
+        page, is_stale = self._page(row)
+        days = {"start": row.created_at, "end": row.arrival_at} if row.created_at and row.arrival_at else {}
+        return {
+            "line": payout_line(row),
+            "reckoning": reports.reckon(row),
+            "page": page,
+            "is_stale": is_stale,
+            "base": "",
+            "lines": page.rows,
+            "bookings": reports.payout_bookings(row),
+            "export_query": urlencode({"by": "payout", "currency": row.currency, **_days(days)}),
+        }
+
+    def _page(self, row: StripePayout) -> tuple[Page[PayoutRow], bool]:
+        found = reports.payout_rows(row)
+        order: dict[str, Any] = {"field": "id", "descending": False, "size": conf.get("PAGE_SIZE")}
+        after, before = (self.request.GET.get(name, "") for name in ("after", "before"))
+        try:
+            return paginate(found, **order, after=after, before=before), False
+        except InvalidPosition:
+            return paginate(found, **order), True
+
+
+def _days(days: dict[str, Any]) -> dict[str, str]:
+    return {name: f"{moment:%Y-%m-%d}" for name, moment in days.items()}
