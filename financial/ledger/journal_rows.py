@@ -136,6 +136,7 @@ class _Line(NamedTuple):
     charge_id: str | None
     payment_id: str | None
     customer_id: str | None
+    payout_id: str | None
 
 
 _COLUMNS = (
@@ -159,6 +160,7 @@ _COLUMNS = (
     "transaction__stripe_transaction__charge_stripe_id",
     "transaction__stripe_transaction__payment_intent__stripe_id",
     "transaction__stripe_transaction__payment_intent__customer__stripe_id",
+    "transaction__balance_transaction__payout_row__payout__stripe_id",
 )
 
 
@@ -221,7 +223,7 @@ def _booked(lines: list[_Line], chart: _Chart) -> Booked | None:
         postings=postings,
         stripe_net=_stripe_net(first, chart),
         source_id=first.source_id,
-        payout_id=first.source_id if first.source_type == "payout" else "",
+        payout_id=first.payout_id or (first.source_id if first.source_type == "payout" else ""),
         customer_id=first.customer_id or "",
         payment_id=first.payment_id or first.charge_id or "",
         presentment_amount_minor=first.presentment_amount_minor if _is_foreign(first) else None,

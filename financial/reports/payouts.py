@@ -164,7 +164,7 @@ def _fees(parts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 
 def payout_rows(payout: StripePayout) -> QuerySet[PayoutRow]:
     """Return the rows of a payout in Stripe's order, newest first, with what each is of."""
-    rows = PayoutRow.objects.filter(payout=payout).select_related("balance_transaction__transaction")
+    rows = PayoutRow.objects.filter(payout=payout).select_related("balance_transaction")
     return rows.defer("balance_transaction__payload", "balance_transaction__private")
 
 

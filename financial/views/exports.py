@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential
 from financial.views.base import StaffView
 
+PREFILLED = ("by", "start", "end", "currency")  # fields an address may fill in: a payout's page leads here
 PROOF_SECONDS = 60  # a person waits for it
 
 
@@ -32,8 +34,14 @@ class ExportForm(forms.Form):
     end = forms.DateField(label="Last day", required=False, widget=forms.DateInput({"type": "date"}))
     currency = forms.ChoiceField(required=False)
 
-    def __init__(self, credential: StripeCredential, data: QueryDict | None = None) -> None:
-        super().__init__(data)
+    def __init__(
+        self,
+        credential: StripeCredential,
+        data: QueryDict | None = None,
+        *,
+        initial: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(data, initial=dict(initial or {}))
         self._credential = credential
         held = exporting.currencies(credential)
         self.fields["currency"].choices = [("", "All"), *((code, code.upper()) for code in held)]  # type: ignore[attr-defined]
@@ -62,7 +70,8 @@ class ExportPage(StaffView):
     write_permission = ""  # nothing is changed; a POST because each is written down, and a check costs much
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self._form(ExportForm(self.credential) if self.credential else None)
+        asked = {name: request.GET[name][:40] for name in PREFILLED if name in request.GET}
+        return self._form(ExportForm(self.credential, initial=asked) if self.credential else None)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:

@@ -19,6 +19,7 @@ from financial.mirror import store
 from financial.mirror.resources import BY_NAME
 from financial.models import (
     Account,
+    PayoutRow,
     StripeCharge,
     StripeCredential,
     StripeInvoice,
@@ -85,6 +86,17 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
         books.booked(credential)
 
     assert connection_queries(lambda: rows(credential)) == one == 2
+
+
+def test_a_row_names_the_payout_it_went_out_with_even_if_it_is_of_an_earlier_one(credential: StripeCredential) -> None:
+    StripePayout.objects.create(credential=credential, stripe_id="po_2")
+    following = StripePayout.objects.create(credential=credential, stripe_id="po_3")
+    sold = books.booked(credential, stripe_id="txn_1", created_at=NOON)
+    back = books.booked(credential, "payout_reversal", stripe_id="txn_2", source_stripe_id="po_2", created_at=LATER)
+    for row in (sold, back):
+        PayoutRow.objects.create(payout=following, balance_transaction=row.balance_transaction)
+
+    assert [row.payout_id for row in rows(credential)] == ["po_3", "po_3"]
 
 
 def test_estimates_are_left_out(credential: StripeCredential) -> None:

@@ -142,6 +142,7 @@ VIEW_ALL = (
     "view_stripesubscription",
     "view_stripecustomer",
     "view_stripeproduct",
+    "view_stripepayout",
     "view_syncrun",
     "view_stripecredential",
 )

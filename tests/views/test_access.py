@@ -10,6 +10,7 @@ from tests.views import factory
 
 PAGES = {
     "exports": "view_transaction",
+    "payouts": "view_stripepayout",
     "overview": "view_transaction",
     "stripe": "view_stripepaymentintent",
     "payments": "view_stripepaymentintent",
