@@ -12,10 +12,17 @@ DEMO_PORT ?= 8000
 SPREAD := -n auto --maxprocesses 4
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 ARGS ?=
+SEED ?= 1
+PROFILE ?= swarm
+STEPS ?= 1500
+SWEEP_STEPS ?= 40
+MINUTES ?= 60
+BUG ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test test-postgres test-browser test-queue test-oldest-stripe lint format bench build check lock clean
+.PHONY: help demo run test test-postgres test-browser test-queue test-oldest-stripe simulate simulate-ci simulate-long \
+	simulate-sweep simulate-bugs lint format bench build check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +50,21 @@ test-queue: $(V)/.dev ## only the tests that start workers on Redis and RabbitMQ
 
 test-oldest-stripe: $(V)/.oldest ## the service tests against the oldest Stripe SDK we support
 	PYTHONPATH=$(OLDEST) $(PY) -m pytest -m oldest_sdk $(ARGS)
+
+simulate: $(V)/.dev ## one simulated run, as a failure printed it (SEED=1 PROFILE=swarm STEPS=1500)
+	$(PY) -m tests.simulation one $(SEED) --profile $(PROFILE) --steps $(STEPS) --bug "$(BUG)" $(ARGS)
+
+simulate-ci: $(V)/.dev ## regressions, fixed seeds, then fresh ones until four minutes are over
+	$(PY) -m tests.simulation many --runs 20 --steps $(STEPS) --minutes 4 $(ARGS)
+
+simulate-long: $(V)/.dev ## the same for as long as one likes (MINUTES=60)
+	$(PY) -m tests.simulation many --runs 0 --steps $(STEPS) --minutes $(MINUTES) $(ARGS)
+
+simulate-sweep: $(V)/.dev ## one run again and again, with a crash at each hook in turn (SEED=1 SWEEP_STEPS=40)
+	$(PY) -m tests.simulation sweep $(SEED) --steps $(SWEEP_STEPS) $(ARGS)
+
+simulate-bugs: $(V)/.dev ## find every planted bug
+	$(PY) -m tests.simulation bugs --within 300 --steps $(STEPS) $(ARGS)
 
 lint: $(V)/.dev ## style, import contracts, types, missing migrations, templates
 	$(PY) -m ruff check .

@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(
     file.stem for file in (ROOT / "financial" / "management" / "commands").glob("*.py") if file.stem != "__init__"
 )
-PAGES = ("architecture", "money", "webhooks", "operations", "decisions", "upgrading", "benchmarks")
+PAGES = ("architecture", "money", "webhooks", "operations", "decisions", "upgrading", "benchmarks", "simulation")
 
 
 @pytest.mark.parametrize("name", sorted(conf.DEFAULTS))
