@@ -11,20 +11,18 @@ Each process has its own SQLite database in memory. Exit status 1 if anything wa
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.simulation.batch import Job, prepare, results
 
 if TYPE_CHECKING:
     from tests.simulation.run import Result
 
-Job = tuple[int, str, int]
 SHOWN_LINES = 40
 
 
@@ -70,27 +68,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepare() -> None:
-    """Set Django up with an empty database of this process's own."""
-    os.environ["DATABASE_URL"] = "sqlite:///:memory:"
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
-
-
-def _run(job: Job) -> Result:
-    from tests.simulation.run import simulate
-
-    seed, profile, steps = job
-    return simulate(seed, profile, steps)
-
-
 def _one(chosen: argparse.Namespace) -> int:
-    _prepare()
+    prepare()
     from tests.simulation.run import simulate
 
     result = simulate(chosen.seed, chosen.profile, chosen.steps, bug=chosen.bug, keep_all=bool(chosen.trace))
@@ -120,7 +99,7 @@ def _many(chosen: argparse.Namespace) -> int:
     planned: list[Job] = [*regressions()]
     planned += [(chosen.first + n, chosen.profile, chosen.steps) for n in range(chosen.runs)]
     sums: Counter[str] = Counter()
-    for result in _all(_jobs(planned, chosen, began), chosen.jobs):
+    for result in results(_jobs(planned, chosen, began), chosen.jobs):
         _say(result)
         sums.update(
             runs=1, failed=bool(result.error), deliveries=result.deliveries, crashes=result.crashes,
@@ -142,22 +121,8 @@ def _jobs(planned: Iterable[Job], chosen: argparse.Namespace, began: float) -> I
         yield fresh, chosen.profile, chosen.steps
 
 
-def _all(jobs: Iterator[Job], workers: int) -> Iterator[Result]:
-    """Run them in processes of their own, a few at a time."""
-    spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawning, initializer=_prepare) as pool:
-        running: set[Future[Result]] = set()
-        while True:
-            while len(running) < workers and (job := next(jobs, None)) is not None:
-                running.add(pool.submit(_run, job))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-
-
 def _sweep(chosen: argparse.Namespace) -> int:
-    _prepare()
+    prepare()
     from tests.simulation.run import sweep
 
     bad, runs, hooks = 0, 0, Counter[str]()
@@ -171,7 +136,7 @@ def _sweep(chosen: argparse.Namespace) -> int:
 
 
 def _bugs(chosen: argparse.Namespace) -> int:
-    _prepare()
+    prepare()
     from tests.simulation import bugs
 
     missed = 0

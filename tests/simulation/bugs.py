@@ -21,7 +21,7 @@ from financial.errors import GatewayError
 from financial.gateway import StripeGateway
 from financial.ledger import journal
 from financial.mirror import store
-from financial.mirror.resources import embeds
+from financial.mirror.resources import BY_HINT, embeds
 from financial.mirror.translate import detach
 from financial.models import StripeWebhookEvent
 from financial.sync import catchup, pulling, runs, spans
@@ -55,7 +55,7 @@ def _shown_by(event: StripeWebhookEvent, resource: Any) -> dict[str, Any]:
 
 
 def _carries_its_object(task: Any) -> bool:
-    return all(not event.type.startswith("payment_method.") for event in task.events)
+    return not any(event.type in BY_HINT for event in task.events)
 
 
 # Trusting the event
