@@ -159,12 +159,19 @@ def no_tombstone(sim: Simulation) -> Patches:
 
 @bug
 def tombstone_revives(sim: Simulation) -> Patches:
-    guard = store._Table._guard
+    """A deletion neither counts as a write nor lasts: a look from before it wins."""
+    guard, mark_deleted = store._Table._guard, store.mark_deleted
 
     def forgetful(self: Any, *arguments: Any) -> str:
         return re.sub(r' AND "?\w+"?\.deleted_at IS NULL', "", guard(self, *arguments))
 
+    def mark(credential: Any, resource: Any, stripe_id: str, **options: Any) -> int:
+        row = resource.model.objects.filter(credential=credential, stripe_id=stripe_id).first()
+        with mock.patch.object(store, "draw", lambda: row.version if row else 0):
+            return mark_deleted(credential, resource, stripe_id, **options)
+
     yield mock.patch.object(store._Table, "_guard", forgetful)
+    yield mock.patch.object(store, "mark_deleted", mark)
 
 
 @bug

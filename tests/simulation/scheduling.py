@@ -246,8 +246,8 @@ class GreenPool:
     def __enter__(self) -> GreenPool:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.shutdown(wait=True)
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.shutdown(wait=kind is not GeneratorExit)  # whoever closes a generator cannot hand over
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> GreenFuture:
         future = GreenFuture(lambda: call(*arguments))

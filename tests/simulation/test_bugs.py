@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 QUICKLY_FOUND = {
     "payload_instead_of_a_fetch": "INV-3",
     "blind_overwrite": "INV-3",
-    "tombstone_revives": "INV-3",
+    "loser_is_done_all_the_same": "INV-2",
     "no_deduplication": "INV-",
     "not_listed_means_gone": "INV-3",
 }

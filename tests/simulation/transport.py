@@ -1,7 +1,7 @@
 """The wire between our code and the sandbox's core: the HTTP libraries' own calls, answered in this process.
 
-Every request is two pauses: before it arrives, and between its answer and whatever the caller does with it; there an actor
-may freeze for long. The retry, paging and parsing of the real gateway run above this.
+Every request is two pauses: before it arrives, and between its answer and whatever the caller does with it; in both an
+actor may freeze for long, in the second more often. The retry, paging and parsing of the real gateway run above this.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Wire:
     def ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
         self.hub.check_alive()
         self.hub.passing("before a request")
-        self.hub.pause()
+        self.hub.pause(steps=self._freeze(self.chaos.clog / 4))
         address = urlsplit(url)
         given = {name.lower(): value for name, value in headers.items()}
         answer = self.account.answer(Request(method, address.path, address.query, body, given), now=self.hub.now)
@@ -65,9 +65,9 @@ class Wire:
         fault = answer.fault.kind if answer.fault else ""
         self.hub.note(method, address.path, address.query, answer.status, fault)
         self.hub.passing("after a request")
-        self.hub.pause(steps=self._freeze())
+        self.hub.pause(steps=self._freeze(self.chaos.clog))
         return answer
 
-    def _freeze(self) -> int:
-        is_frozen = self.hub.dice.random() < self.chaos.clog
+    def _freeze(self, chance: float) -> int:
+        is_frozen = self.hub.dice.random() < chance
         return self.hub.dice.randrange(20, self.chaos.clog_steps + 1) if is_frozen else 0
