@@ -70,6 +70,7 @@ class WatchedConnection:
         self._commit()
         written, self._written = self._written, set()
         self._tell(written)
+        self._commit()  # the looking on, too: autocommit is still off
         try:
             self.hub.passing("after a commit")
         except BaseException:
