@@ -167,7 +167,7 @@ def tombstone_revives(sim: Simulation) -> Patches:
 
     def mark(credential: Any, resource: Any, stripe_id: str, **options: Any) -> int:
         row = resource.model.objects.filter(credential=credential, stripe_id=stripe_id).first()
-        with mock.patch.object(store, "draw", lambda: row.version if row else 0):
+        with mock.patch.object(store, "draw", lambda: row.version if row else 1):
             return mark_deleted(credential, resource, stripe_id, **options)
 
     yield mock.patch.object(store._Table, "_guard", forgetful)
