@@ -21,8 +21,7 @@ BUG ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test test-postgres test-browser test-queue test-oldest-stripe simulate simulate-ci simulate-long \
-	simulate-sweep simulate-bugs lint format bench build check lock clean
+.PHONY: help demo run test test-postgres test-browser test-queue test-oldest-stripe simulate simulate-ci simulate-long simulate-sweep simulate-bugs lint format bench build check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
