@@ -16,6 +16,7 @@ from financial.reports.account import (
     resource_counts,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
+from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.health import Health, Proof, health, latest_proof, sync_runs
 from financial.reports.inbox import (
     ATTENTION_STATES,
@@ -70,12 +71,16 @@ __all__ = [
     "Booked",
     "Books",
     "Delta",
+    "Drift",
+    "FeeAudit",
+    "FeeRow",
     "Figures",
     "Group",
     "Health",
     "Inbox",
     "InboxHealth",
     "LedgerSum",
+    "Lost",
     "Period",
     "Proof",
     "Recent",
@@ -96,6 +101,7 @@ __all__ = [
     "differences",
     "event_counts",
     "events_of_object",
+    "fee_audit",
     "forget_inbox_health",
     "health",
     "inbox",

@@ -36,6 +36,7 @@ PAGES = (
     "accounts/",
     "suspense/",
     "revenue/",
+    "fees/",
 )
 LISTS = ("products", "customers", "payments", "subscriptions")
 

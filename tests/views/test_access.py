@@ -24,6 +24,7 @@ PAGES = {
     "accounts": "view_account",
     "suspense": "view_transaction",
     "revenue": "view_transaction",
+    "fees": "view_transaction",
 }
 FORMS = ("product-new", "customer-new", "payment-new", "subscription-new")
 

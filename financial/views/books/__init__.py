@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from financial.views.books.accounts import AccountDetail, AccountList, SuspensePage
+from financial.views.books.fees import FeeAudit
 from financial.views.books.revenue import RevenueReport
 from financial.views.books.transaction import TransactionCreate, TransactionDetail
 from financial.views.books.transactions import HouseList, TransactionList
@@ -10,6 +11,7 @@ from financial.views.books.transactions import HouseList, TransactionList
 __all__ = [
     "AccountDetail",
     "AccountList",
+    "FeeAudit",
     "HouseList",
     "RevenueReport",
     "SuspensePage",
