@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import django_filters as filters
 from django import forms
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from financial import conf, money, reports
@@ -19,6 +19,7 @@ from financial.models import (
     StripeBalanceTransaction,
     StripeCharge,
     StripeCredential,
+    StripePayout,
     StripeTransaction,
     Transaction,
 )
@@ -31,6 +32,8 @@ TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
 }
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
+FOUND_MAX = 1000
+FEW_ENTRIES = 20_000
 
 
 class TransactionFilter(MirrorFilter):
@@ -72,10 +75,22 @@ class TransactionFilter(MirrorFilter):
             return rows.filter(balance_transaction__in=moved.filter(stripe_id=value))
         if value.startswith("pi_"):
             return rows.filter(pk__in=links.filter(self._of_payments(stripe_id=value)).values("transaction"))
-        by_cause = Q(balance_transaction__in=moved.filter(source_stripe_id=value))
-        by_charge = Q(pk__in=links.filter(charge_stripe_id=value).values("transaction"))
-        without = Q(balance_transaction=None, source_stripe_id=value)
-        return rows.filter(by_cause | by_charge | without)
+        return rows.filter(pk__in=self._about(value))
+
+    def _about(self, stripe_id: str) -> list[int]:
+        """Return the transactions of what moved because of an object, of its arrival, and what answers them."""
+        moved = StripeBalanceTransaction.objects.of(self.credential).filter(source_stripe_id=stripe_id)
+        links = StripeTransaction.objects.filter(transaction__credential=self.credential, charge_stripe_id=stripe_id)
+        own = Transaction.objects.of(self.credential).filter(source_stripe_id=stripe_id)
+        arrived = StripePayout.objects.of(self.credential).filter(stripe_id=stripe_id).values("arrival_at")
+        found = {
+            *moved.exclude(transaction=None).values_list("transaction", flat=True)[:FOUND_MAX],
+            *links.values_list("transaction", flat=True)[:FOUND_MAX],
+            *own.filter(status="estimated").values_list("pk", flat=True),
+            *own.filter(kind=Transaction.Kind.ARRIVAL, occurred_at__in=arrived).values_list("pk", flat=True),
+        }
+        answers = Transaction.objects.filter(corrects__in=found).values_list("pk", flat=True)
+        return sorted(found | set(answers[:FOUND_MAX]))
 
     def _of_payments(self, **found: Any) -> Q:
         """Links of what moved because of payments or charges like these: the payment itself, its refunds and disputes."""
@@ -100,7 +115,12 @@ class TransactionFilter(MirrorFilter):
         return rows.filter(kind=value)
 
     def by_account(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(Exists(Entry.objects.filter(transaction=OuterRef("pk"), account__code=value)))
+        account = Account.objects.get(code=value)
+        if reports.entry_count(self.credential, account) <= FEW_ENTRIES:
+            return rows.filter(pk__in=Entry.objects.filter(account=account).values("transaction"))
+        # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.
+        mine = Entry.objects.filter(transaction=OuterRef("pk")).annotate(on=F("account_id") + 0)
+        return rows.filter(Exists(mine.filter(on=account.pk)))
 
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(reports.FIGURES[value][2], status="settled")

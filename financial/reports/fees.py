@@ -88,7 +88,7 @@ class _Cell(NamedTuple):
     brand: str
     band: int
     refund: str
-    count: int
+    number: int
     amount: int
     fee: int
     same: int
@@ -174,7 +174,7 @@ def _band(currency: str) -> Any:
 
 
 def _minor(major: int, currency: str) -> int:
-    return major * 10 ** (money.exponent(currency) if currency in money.CURRENCIES else 2)
+    return major * int(10 ** (money.exponent(currency) if currency in money.CURRENCIES else 2))
 
 
 def band_words(start: int, currency: str) -> str:
@@ -198,15 +198,15 @@ def _table(
     parts: defaultdict[str, list[_Cell]] = defaultdict(list)
     for cell in cells:
         parts[label(cell)].append(cell)
-    lines = [(key(part[0]) if key else None, _line(name, part)) for name, part in parts.items()]
     if key:
-        return tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
-    return tuple(sorted((line for _, line in lines), key=lambda line: (-line.amount_minor, line.label)))
+        return tuple(_line(name, part) for name, part in sorted(parts.items(), key=lambda item: key(item[1][0])))
+    lines = (_line(name, part) for name, part in parts.items())
+    return tuple(sorted(lines, key=lambda line: (-line.amount_minor, line.label)))
 
 
 def _line(label: str, cells: list[_Cell]) -> FeeRow:
     return FeeRow(
-        label, sum(cell.count for cell in cells), sum(cell.amount for cell in cells), sum(cell.fee for cell in cells)
+        label, sum(cell.number for cell in cells), sum(cell.amount for cell in cells), sum(cell.fee for cell in cells)
     )
 
 
@@ -221,8 +221,8 @@ def _lost(credential: StripeCredential, currency: str, period: Period, cells: li
     return Lost(
         refund_fees_minor=refunded or 0,
         dispute_fees_minor=disputed or 0,
-        refunded=sum(cell.count for cell in fully),
+        refunded=sum(cell.number for cell in fully),
         kept_minor=sum(cell.fee for cell in fully),
-        partly_refunded=sum(cell.count for cell in partly),
+        partly_refunded=sum(cell.number for cell in partly),
         partly_kept_minor=sum(cell.fee for cell in partly),
     )

@@ -140,6 +140,12 @@ def account_balances(
     return found
 
 
+def entry_count(credential: StripeCredential | None, account: Account) -> int:
+    """Return how many entries an account has in these books, from the totals; 0 for the few of the house."""
+    days = AccountDay.objects.filter(credential=credential, account=account)
+    return int(days.aggregate(number=Sum("count"))["number"] or 0)
+
+
 # What waits for somebody
 
 

@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import cache
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from financial import handwriting, reports
+from financial import conf, handwriting, reports
 from financial.ledger_filters import TransactionFilter
-from financial.models import Account, Entry, StripeCharge, StripeCredential, StripeCustomer, Transaction
+from financial.models import (
+    Account,
+    Entry,
+    StripeBalanceTransaction,
+    StripeCharge,
+    StripeCredential,
+    StripeCustomer,
+    Transaction,
+)
 from financial.paging import BoundedCount
-from financial.reports.cached import cached
 from financial.views.mirror import export
 from financial.views.mirror.lists import Column, MirrorList
 
@@ -143,7 +151,7 @@ class TransactionList(MirrorList):
         """Return the movements that are not booked, each with its reason: (id, why, amount, currency, moment)."""
         if credential is None:
             return []
-        return cached("unbookable", credential, lambda: _unbookable(credential))
+        return _unbookable(credential)
 
     def export_cells(self, line: TransactionRow) -> Sequence[Any]:
         row, movement = line.row, line.row.balance_transaction
@@ -202,7 +210,17 @@ def _sums_on(code: str, rows: QuerySet[Any]) -> list[AccountSum]:
 
 
 def _unbookable(credential: StripeCredential) -> list[tuple[str, str, int, str, Any]]:
-    return [
-        (movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at)
-        for movement, why in handwriting.unbookable(credential, PINNED)
-    ]
+    """Look for them once in a while, for that looks at every movement; what was booked since is left out."""
+    key, seconds = f"financial:unbookable:{credential.pk}", int(conf.get("CACHE_SECONDS"))
+    found = cache.get(key)
+    if found is None:
+        found = [
+            (movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at)
+            for movement, why in handwriting.unbookable(credential, PINNED)
+        ]
+        cache.set(key, found, seconds)
+    if not found:
+        return []
+    known = StripeBalanceTransaction.objects.of(credential).filter(stripe_id__in=[row[0] for row in found])
+    missing = set(known.filter(transaction=None).values_list("stripe_id", flat=True))
+    return [row for row in found if row[0] in missing]
