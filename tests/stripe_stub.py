@@ -52,6 +52,7 @@ class StripeStub:
         self.objects: dict[str, Payload] = {}
         self.hidden: dict[str, Payload] = {}  # found by id, in no list
         self.requests: list[str] = []
+        self.balance: Payload | None = None  # unknown to the stub unless a test says it
         self.headers: list[dict[str, str]] = []
         self.writes: list[Write] = []
         self.on_write: Callable[[Write], tuple[int, Any]] = lambda write: (200, self._created(write))
@@ -84,6 +85,8 @@ class StripeStub:
         return None
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if path == "/v1/balance" and self.balance is not None:
+            return 200, {"object": "balance", "pending": [], **self.balance}
         if path == "/v1/account":
             return 200, {"id": "acct_stub", "object": "account", "default_currency": "usd", "email": "a@example.com"}
         kind = next((kind for kind, base in COLLECTIONS.items() if path == base), None)

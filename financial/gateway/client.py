@@ -175,6 +175,16 @@ class StripeGateway:
             default_currency=str(said.get("default_currency") or ""),
         )
 
+    def balance(self) -> Payload:
+        """Return the account's balance as it is now, per currency.
+
+        Stripe: https://docs.stripe.com/api/balance/balance_object
+        """
+        payload = self._get("/v1/balance", {})
+        if not isinstance(payload, dict) or payload.get("object") != "balance":
+            raise UnreadableAnswer("Asked for the balance, got something else.")
+        return payload
+
     def _get(self, path: str, query: Mapping[str, Any]) -> Any:
         return self._retried(lambda: self._read(path, query))
 

@@ -1,7 +1,7 @@
 """What the mirror knows about a batch of movements: read in a fixed number of queries, as plain values.
 
 A movement waits while the object that caused it is named but not in the mirror yet: only with it are the books the same
-whatever came first. After `PATIENCE` it is booked without, because its money moved in any case.
+whatever came first. Once a complete sync has covered its time and the object still is not there, it is booked without.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
 from financial.ledger.posting import NO_TAX, Movement, Tax
 from financial.models import (
@@ -24,9 +24,9 @@ from financial.models import (
     StripePaymentIntent,
     StripePayout,
     StripeRefund,
+    SyncRun,
 )
 
-PATIENCE = dt.timedelta(hours=24)
 # What an id's beginning says about its object; others have no object we mirror.
 KIND_BY_PREFIX: Mapping[str, str] = {
     "ch": "charge",
@@ -74,9 +74,9 @@ class Known:
     is_waiting: bool
 
 
-def unbooked(credential: StripeCredential) -> QuerySet[StripeBalanceTransaction]:
+def unbooked(**among: Any) -> QuerySet[StripeBalanceTransaction]:
     """Return the movements without a transaction; rows that move nothing need none."""
-    rows = StripeBalanceTransaction.objects.filter(credential=credential, transaction=None, deleted_at=None)
+    rows = StripeBalanceTransaction.objects.filter(transaction=None, deleted_at=None, **among)
     return rows.exclude(amount_minor=0, fee_minor=0, net_minor=0)
 
 
@@ -84,10 +84,16 @@ def gather(credential: StripeCredential, rows: QuerySet[StripeBalanceTransaction
     """Return what is known of each movement, in the order of the rows."""
     found = list(rows.values_list(*_MOVEMENT))
     sources = _Sources(credential, [row[13] for row in found])
-    return [_known(row, sources, now) for row in found]
+    covered = _covered_until(credential)
+    return [_known(row, sources, now, covered) for row in found]
 
 
-def _known(row: Sequence[Any], sources: _Sources, now: dt.datetime) -> Known:
+def _covered_until(credential: StripeCredential) -> dt.datetime:
+    runs = SyncRun.objects.filter(credential=credential, covers_until__isnull=False)
+    return runs.aggregate(last=Max("covers_until"))["last"] or dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def _known(row: Sequence[Any], sources: _Sources, now: dt.datetime, covered: dt.datetime) -> Known:
     (
         pk,
         stripe_id,
@@ -120,7 +126,7 @@ def _known(row: Sequence[Any], sources: _Sources, now: dt.datetime) -> Known:
         description=text,
         paid=paid,
         tax=sources.tax_of(paid) if movement.meaning.is_taxed else NO_TAX,
-        is_waiting=is_waiting and now - movement.created_at < PATIENCE,
+        is_waiting=is_waiting and movement.created_at >= covered,
     )
 
 

@@ -8,6 +8,7 @@ same books. Reads the mirror's rows, never a payload.
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -33,7 +34,7 @@ from financial.models import (
 from financial.models.inserting import insert, next_ids
 
 logger = logging.getLogger("financial.stripe_services.journal")
-BATCH = 1000
+BATCH = 2000
 # The mirrored resources whose news can mean that something is to be booked.
 MOVING = frozenset({"charge", "refund", "dispute", "payout", "invoice", "balance_transaction"})
 ESTIMATED = str(Transaction.Status.ESTIMATED)
@@ -59,8 +60,8 @@ def book_all(credential: StripeCredential, *, now: datetime, tick: Callable[[], 
     Works in batches, each in its own transaction, and calls `tick` after each; twice in a row changes nothing.
     """
     total = Booked()
-    for ids in _batches(unbooked(credential)):
-        total += _book_movements(credential, Q(pk__in=ids), now)
+    for ids in _batches(unbooked(credential=credential)):
+        total += _book_movements(credential, unbooked(pk__in=ids), now)
         tick()
     for ids in _batches(_unbooked_payments(credential)):
         total += _estimate(credential, ids, now)
@@ -86,33 +87,34 @@ def book(
         total = Booked()
         if sources:
             about = Q(source_stripe_id__in=sources) | Q(stripe_id__in=sources)
-            total += _book_movements(credential, about, now)
+            total += _book_movements(credential, unbooked(credential=credential).filter(about), now)
         if payments:
             total += _estimate(credential, [payment.pk for payment in payments], now)
         return total + Booked(moved=supplements.book(credential, sources, now=now))
 
 
 def _unbooked_payments(credential: StripeCredential) -> QuerySet[StripePaymentIntent]:
-    return StripePaymentIntent.objects.filter(
-        credential=credential, status="succeeded", amount_received_minor__gt=0, stripe_transaction=None
-    )
+    return StripePaymentIntent.objects.filter(credential=credential, **_UNBOOKED)
+
+
+_UNBOOKED: dict[str, Any] = {"status": "succeeded", "amount_received_minor__gt": 0, "stripe_transaction": None}
 
 
 def _batches(rows: QuerySet[Any]) -> Iterator[list[int]]:
-    """Walk by primary key, so that what cannot be booked is met once and not for ever."""
-    last = 0
-    while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
-        yield batch
-        last = batch[-1]
+    """Ask for the primary keys once: what cannot be booked is met once, and no batch looks through what is booked."""
+    found = array("q", rows.order_by().values_list("pk", flat=True).iterator(chunk_size=10_000))
+    ids = sorted(found)
+    for first in range(0, len(ids), BATCH):
+        yield ids[first : first + BATCH]
 
 
 # Movements
 
 
-def _book_movements(credential: StripeCredential, about: Q, now: datetime) -> Booked:
+def _book_movements(credential: StripeCredential, rows: QuerySet[StripeBalanceTransaction], now: datetime) -> Booked:
     with transaction.atomic():
         hold(credential)
-        known = [found for found in gather(credential, unbooked(credential).filter(about), now=now) if _is_ready(found)]
+        known = [found for found in gather(credential, rows, now=now) if not found.is_waiting]
         if not known:
             return Booked()
         links = _links_of(found.paid.payment_id for found in known if _settles(found))
@@ -122,7 +124,11 @@ def _book_movements(credential: StripeCredential, about: Q, now: datetime) -> Bo
         for found in known:
             held = links.get(found.paid.payment_id or 0) if _settles(found) else None
             is_first = _settles(found) and (held is None or held[2] == ESTIMATED)
-            draft = _draft(found, chosen, found.movement.created_at.astimezone(zone).date(), now, is_own=is_first)
+            try:
+                draft = _draft(found, chosen, found.movement.created_at.astimezone(zone).date(), now, is_own=is_first)
+            except BookingError as error:
+                logger.error("not booked: %s", error)  # it is listed; a payment stays a visible estimate
+                continue
             if is_first:
                 links[found.paid.payment_id or 0] = (0, 0, SETTLED)  # a further charge of it stands alone
             if held and held[2] == ESTIMATED:
@@ -134,13 +140,6 @@ def _book_movements(credential: StripeCredential, about: Q, now: datetime) -> Bo
         writing.settle(credential, estimates)
         new = sum(1 for draft in fresh if draft.link and draft.link.payment_intent_id)
         return Booked(booked=new, settled=new + len(estimates), moved=len(fresh) - new)
-
-
-def _is_ready(found: Known) -> bool:
-    why = posting.refusal(found.movement)
-    if why:
-        logger.error("not booked: %s", why)  # it is listed; a payment stays a visible estimate
-    return not why and not found.is_waiting
 
 
 def _settles(found: Known) -> bool:
@@ -203,27 +202,28 @@ def _estimate(credential: StripeCredential, payment_ids: Sequence[int], now: dat
         hold(credential)
         names = ("pk", "stripe_id", "livemode", "amount_received_minor", "currency", "latest_charge_stripe_id",
                  "description", "created_at")  # fmt: skip
-        waiting = list(_unbooked_payments(credential).filter(pk__in=payment_ids).values_list(*names))
+        rows = StripePaymentIntent.objects.filter(pk__in=payment_ids, **_UNBOOKED)
+        waiting = list(rows.values_list(*names))
         waiting = _without_settled(waiting, now) if waiting else []
         if not waiting:
             return Booked()
         charges = StripeCharge.objects.filter(credential=credential, stripe_id__in=[row[5] for row in waiting])
         charged_at = dict(charges.values_list("stripe_id", "created_at"))
-        zone, rows, links = conf.time_zone(), [], []
+        zone, drafts, links = conf.time_zone(), [], []
         for pk, stripe_id, livemode, amount, currency, charge_id, description, created_at in waiting:
             at = charged_at.get(charge_id) or created_at or now
             fee = _fee(amount, currency)
-            rows.append(
+            drafts.append(
                 Row(PAYMENT, ESTIMATED, livemode, None, "payment_intent", stripe_id, "", "", at,
                     at.astimezone(zone).date(), currency, amount, fee.fee_minor, amount - fee.fee_minor, currency,
                     amount, "", description, None, now)
             )  # fmt: skip
             links.append(Link(pk, charge_id, fee.fee_minor, fee.is_rough, 0, None))
-        ids = next_ids(Transaction, len(rows))
-        insert(Transaction, [(pk, credential.pk, *row) for pk, row in zip(ids, rows, strict=True)])
-        numbers = next_ids(StripeTransaction, len(rows))
+        ids = next_ids(Transaction, len(drafts))
+        insert(Transaction, [(pk, credential.pk, *row) for pk, row in zip(ids, drafts, strict=True)])
+        numbers = next_ids(StripeTransaction, len(links))
         insert(StripeTransaction, [(n, pk, *link) for n, pk, link in zip(numbers, ids, links, strict=True)])
-        return Booked(booked=len(rows))
+        return Booked(booked=len(drafts))
 
 
 def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
@@ -246,9 +246,8 @@ def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
 
 def unbookable(credential: StripeCredential, *, now: datetime) -> Iterator[tuple[StripeBalanceTransaction, str]]:
     """Yield movements that are not booked, with the reason: they contradict themselves, or wait for their cause."""
-    rows = unbooked(credential).order_by("pk")
-    for ids in _batches(rows):
-        known = gather(credential, rows.filter(pk__in=ids), now=now)
+    for ids in _batches(unbooked(credential=credential)):
+        known = gather(credential, unbooked(pk__in=ids).order_by("pk"), now=now)
         found = StripeBalanceTransaction.objects.defer("payload", "private").in_bulk([k.balance_id for k in known])
         for one in known:
             why = posting.refusal(one.movement)

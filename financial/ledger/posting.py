@@ -70,13 +70,17 @@ def fee_parts(text: str) -> list[tuple[str, int]]:
 
 def refusal(movement: Movement) -> str:
     """Return why a row contradicts itself and must not be booked; an empty text for one that adds up."""
+    return _refusal(movement, fee_parts(movement.fee_parts))
+
+
+def _refusal(movement: Movement, parts: list[tuple[str, int]]) -> str:
     if movement.net_minor != movement.amount_minor - movement.fee_minor:
         return (
             f"{movement.stripe_id}: net {movement.net_minor} is not amount {movement.amount_minor} "
             f"less fee {movement.fee_minor}; it was not booked."
         )
     if movement.fee_parts != NOT_ITEMISED:
-        itemised = sum(amount for _, amount in fee_parts(movement.fee_parts))
+        itemised = sum(amount for _, amount in parts)
         if itemised != movement.fee_minor:
             return (
                 f"{movement.stripe_id}: the parts of its fee sum to {itemised}, not to {movement.fee_minor}; "
@@ -102,24 +106,21 @@ def entries(movement: Movement, *, tax_minor: int = 0, mapping: Mapping[str, str
     Raises:
         BookingError: the row contradicts itself.
     """
-    if why := refusal(movement):
+    parts = fee_parts(movement.fee_parts)
+    if why := _refusal(movement, parts):
         raise BookingError(why)
     meaning = movement.meaning
     contra = mapping.get(movement.category) or CONTRA_OF_TYPE.get(movement.type) or meaning.contra
     sums = {accounts.clearing(movement.balance_type): movement.net_minor}
-    if movement.fee_minor or movement.fee_parts not in ("", "none"):
-        for account, amount in _fees(movement, meaning):
-            sums[account] = sums.get(account, 0) + amount
+    if movement.fee_parts == NOT_ITEMISED:
+        parts = [("stripe_fee", movement.fee_minor)]
+    for kind, part in parts:
+        account = _fee_account(kind, meaning)
+        sums[account] = sums.get(account, 0) + part
     sums[contra] = sums.get(contra, 0) - movement.amount_minor + tax_minor
     if tax_minor:
         sums[accounts.SALES_TAX] = sums.get(accounts.SALES_TAX, 0) - tax_minor
     return tuple((account, amount) for account, amount in sums.items() if amount)
-
-
-def _fees(movement: Movement, meaning: Category) -> list[tuple[str, int]]:
-    if movement.fee_parts == NOT_ITEMISED:
-        return [(_fee_account("stripe_fee", meaning), movement.fee_minor)]
-    return [(_fee_account(kind, meaning), amount) for kind, amount in fee_parts(movement.fee_parts)]
 
 
 def _fee_account(kind: str, meaning: Category) -> str:

@@ -18,7 +18,7 @@ from financial.models.inserting import columns, insert, next_ids
 
 
 class Settled(NamedTuple):
-    """What a settled transaction adds to the totals. `reference` is its balance transaction's id, or what stands for it."""
+    """What a settled transaction adds to the totals. `reference` is the id of its movement at Stripe, or of its cause."""
 
     reference: str
     kind: str
@@ -62,6 +62,11 @@ class Totals:
             account[1] += amount
 
 
+def sealed(total: int) -> str:
+    """Return the seal of a day from the sum of its digests."""
+    return seals.add(seals.EMPTY, total)
+
+
 def seal_of(row: Settled) -> int:
     return seals.digest(
         row.reference,
@@ -80,7 +85,7 @@ def add(credential: StripeCredential, totals: Totals, account_ids: dict[str, int
     _merge(
         DayTotal,
         credential,
-        {key: [*sums[:5], seals.add(seals.EMPTY, sums[5])] for key, sums in totals.days.items()},
+        {key: [*sums[:5], sealed(sums[5])] for key, sums in totals.days.items()},
         ("currency", "day", "reporting_category", "balance_type", "presentment_currency"),
         ("count", "amount_minor", "fee_minor", "net_minor", "presentment_amount_minor", "seal"),
     )
@@ -133,7 +138,7 @@ def _plus(old: Any, new: Any) -> Any:
 
 _READ = ("pk", "kind", "currency", "booked_on", "occurred_at", "reporting_category", "balance_type", "amount_minor",
          "fee_minor", "net_minor", "presentment_currency", "presentment_amount_minor",
-         "balance_transaction__stripe_id", "source_stripe_id", "corrects_id")  # fmt: skip
+         "balance_transaction__stripe_id", "source_stripe_id")  # fmt: skip
 PAGE = 2000
 
 
@@ -149,15 +154,7 @@ def read(credential: StripeCredential | None, **among: Any) -> Iterator[tuple[in
         for transaction_id, account_id, amount in rows.values_list("transaction_id", "account_id", "amount_minor"):
             legs.setdefault(transaction_id, []).append((codes[account_id], amount))
         for row in page:
-            called = reference(row[12], row[13], row[14], row[0])
-            yield row[0], Settled._make((called, *row[1:12], tuple(legs.get(row[0], ()))))
-
-
-def reference(balance_id: str | None, source: str, corrects_id: int | None, pk: int) -> str:
-    """Return what a transaction is called wherever it is booked: Stripe's ids, and for what we wrote its own number."""
-    if balance_id:
-        return balance_id
-    return source or (f"answer-{pk}" if corrects_id else f"own-{pk}")
+            yield row[0], Settled._make((row[12] or row[13], *row[1:12], tuple(legs.get(row[0], ()))))
 
 
 def summed(rows: Iterable[tuple[int, Settled]]) -> Totals:

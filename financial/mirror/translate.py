@@ -327,6 +327,22 @@ def translate(payload: Payload, kind: str, columns: tuple[Column, ...]) -> Row:
     return Row(stripe_id, values, public, private)
 
 
+def balances_of(payload: Payload) -> dict[str, tuple[int, int]]:
+    """Return what a balance says is available and pending, minor units, by currency.
+
+    Raises:
+        TranslationError: an amount is missing or is none.
+    """
+    sums: dict[str, list[int]] = {}
+    try:
+        for place, name in enumerate(("available", "pending")):
+            for part in payload.get(name) or ():
+                sums.setdefault(str(part["currency"]), [0, 0])[place] += int(part["amount"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TranslationError(f"The balance has a part of an unexpected kind: {error}") from error
+    return {currency: (available, pending) for currency, (available, pending) in sums.items()}
+
+
 def _parted(payload: Payload, private_keys: frozenset[str]) -> tuple[Payload, Payload]:
     private = {key: value for key in private_keys if (value := payload.get(key))}
     if not private and DROPPED.isdisjoint(payload):

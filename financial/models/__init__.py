@@ -7,6 +7,7 @@ from financial.models.ledger import (
     Account,
     AccountDay,
     BalanceReading,
+    BooksCheck,
     CategoryAccount,
     DayTotal,
     Entry,
@@ -35,15 +36,16 @@ from financial.models.recurring import MrrSpan, SubscriptionSight
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
 __all__ = [
-    "MIRROR_MODELS",
     "Account",
     "AccountDay",
     "AuditEvent",
     "BalanceReading",
     "BankDeposit",
+    "BooksCheck",
     "CategoryAccount",
     "DayTotal",
     "Entry",
+    "MIRROR_MODELS",
     "ManualWriting",
     "MirrorClock",
     "MirrorRow",

@@ -124,7 +124,8 @@ class Transaction(models.Model):
     presentment_amount_minor = models.BigIntegerField(help_text="what the customer paid, minor units")
     exchange_rate = models.CharField(max_length=40, blank=True, default="", help_text="Stripe's, as text")
     description = models.TextField(blank=True, default="")
-    corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="answers", db_index=False)
+    # Indexed whole: SQLite looks for answers to every new row, and a partial index does not serve it.
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="answers")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TransactionQuerySet.as_manager()
@@ -135,6 +136,11 @@ class Transaction(models.Model):
                 fields=("credential", "source_stripe_id"),
                 condition=Q(status="estimated"),
                 name="financial_transaction_estimated_once",
+            ),
+            models.UniqueConstraint(
+                fields=("credential", "source_stripe_id"),
+                condition=Q(kind="arrival", corrects__isnull=True),
+                name="financial_transaction_arrives_once",
             ),
             models.CheckConstraint(
                 condition=Q(net_minor=F("amount_minor") - F("fee_minor")), name="financial_transaction_net"
@@ -157,10 +163,8 @@ class Transaction(models.Model):
         indexes = (
             models.Index(fields=("credential", "-occurred_at", "-id"), name="financial_transaction_newest"),
             models.Index(fields=("credential", "currency", "booked_on"), name="financial_transaction_day"),
+            models.Index(fields=("credential", "source_stripe_id"), name="financial_transaction_source"),
             models.Index(fields=("credential",), condition=Q(status="estimated"), name="financial_transaction_open"),
-            models.Index(
-                fields=("corrects",), condition=Q(corrects__isnull=False), name="financial_transaction_answers"
-            ),
         )
 
     def __str__(self) -> str:
@@ -293,3 +297,18 @@ class BalanceReading(models.Model):
     @property
     def stripe_minor(self) -> int:
         return self.available_minor + self.pending_minor
+
+
+class BooksCheck(models.Model):
+    """What the last full verification of an account's books found."""
+
+    credential = models.OneToOneField(StripeCredential, models.CASCADE, related_name="books_check")
+    checked_at = models.DateTimeField()
+    broken = models.CharField(max_length=100, blank=True, default="", help_text="the invariants that did not hold")
+
+    def __str__(self) -> str:
+        return f"{self.checked_at}: {self.broken or 'all hold'}"
+
+    @property
+    def holds(self) -> bool:
+        return not self.broken

@@ -164,11 +164,12 @@ def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
 
     Stripe: https://docs.stripe.com/reports/reporting-categories
     """
-    sums: defaultdict[tuple[str, dt.date], Figures] = defaultdict(Figures)
+    sums: dict[tuple[str, dt.date], list[int]] = {}
     for row in cached("books", credential, lambda: (*_settled(credential), *_estimated(credential))):
-        currency = row.paid_currency if basis is Basis.PAID else row.currency
-        sums[currency, row.day] = sums[currency, row.day] + _figures(row, basis)
-    return Books(dict(sums))
+        key = (row.paid_currency if basis is Basis.PAID else row.currency, row.day)
+        more = vars(_figures(row, basis)).values()  # thousands of rows: adding whole `Figures` takes ten times as long
+        sums[key] = [a + b for a, b in zip(sums[key], more, strict=True)] if key in sums else list(more)
+    return Books({key: Figures(*values) for key, values in sums.items() if any(values)})
 
 
 ESTIMATE = "≈"

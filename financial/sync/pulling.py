@@ -7,6 +7,7 @@ nothing. Receives a gateway; knows neither keys nor HTTP.
 from __future__ import annotations
 
 import gc
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +24,13 @@ from financial.ledger import journal
 from financial.mirror import contents, history, store
 from financial.mirror.resources import RESOURCES, Resource, own_expand
 from financial.models import StripeCredential, SyncRun, SyncStep
-from financial.sync import catchup, proof, runs, spans
+from financial.sync import balances, catchup, proof, runs, spans
 from financial.sync.reading import Collection, Delivery, Reader, ReadingEnded
 
 if TYPE_CHECKING:
     from financial.gateway import StripeGateway
 
+logger = logging.getLogger("financial.stripe_services.sync")
 ROWS_PER_WRITE = 1000
 SIGN_OF_LIFE_SECONDS = 5.0
 ITEMISING = "payout_row"  # the step that reads what payouts consist of
@@ -151,6 +153,7 @@ class _Pull:
         history.catch_up(self.credential, tick=self._sign)
         if not self.errors and not self.run.resources:
             self.run.covers_until = self._by_stripes_clock(started)
+            self._prove_the_books()
 
     def _by_stripes_clock(self, moment: datetime) -> datetime:
         """Events are asked for by the time Stripe made them; ours may be hours off."""
@@ -181,6 +184,13 @@ class _Pull:
             error=said,
         )
         self.errors += [f"{ITEMISING}: {said}"] if said else []
+
+    def _prove_the_books(self) -> None:
+        """Read Stripe's balance; whoever may not read it has synced all the same."""
+        try:
+            balances.read(self.credential, self.gateway)
+        except FinancialError as error:
+            logger.warning("books not held against Stripe's balance: %s", error)
 
     # What to read
 

@@ -80,8 +80,10 @@ def settle_charge(world: World, charge_id: str) -> None:
         return
     amount, currency, rate = money.settle(world, charge["amount_captured"], charge["currency"])
     card = card_of(world.raw("payment_method", charge["payment_method"]))
+    fee = currencies.fee(amount, currency, world.settings, foreign=card.country != world.settings.country,
+                         converted=rate is not None)  # fmt: skip
     line = money.post(
-        world, "charge", amount, currency, fee=currencies.fee(amount, currency, world.settings),
+        world, "charge", amount, currency, fee=fee,
         fee_text="Stripe processing fees", source=charge_id, description=charge["description"], rate=rate,
         available_on=None if card.skips_pending else money.available_on(world),
     )  # fmt: skip

@@ -44,9 +44,12 @@ def half_up(value: Decimal) -> int:
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def fee(amount: int, currency: str, settings: Settings) -> int:
+def fee(amount: int, currency: str, settings: Settings, *, foreign: bool = False, converted: bool = False) -> int:
     """Return the processing fee of a settled charge, rounded once on the exact total."""
-    exact = Decimal(amount) * Decimal(settings.fee_percent) / 100
+    percent = Decimal(settings.fee_percent)
+    percent += Decimal(settings.fee_international_percent) if foreign else 0
+    percent += Decimal(settings.fee_conversion_percent) if converted else 0
+    exact = Decimal(amount) * percent / 100
     return half_up(exact + settings.fee_fixed_minor.get(currency, 0))
 
 
@@ -58,12 +61,12 @@ def settlement_currency(currency: str, settings: Settings) -> str:
 def exchange_rate(currency: str, into: str, settings: Settings, on: int) -> Decimal:
     """Return major units of `into` per major unit of `currency` on the day of `on`.
 
-    Rates drift by up to one percent from day to day, so that a refund or a dispute of a
-    converted payment meets another rate than the payment did.
+    Rates drift by up to one percent from day to day (`rate_drift_percent`), so that a refund or
+    a dispute of a converted payment meets another rate than the payment did.
     """
     rates = settings.exchange_rates
     base = Decimal(rates.get(currency, "1")) / Decimal(rates.get(into, "1"))
-    drift = Decimal(((on // 86400) * 7919) % 201 - 100) / 10000
+    drift = Decimal(((on // 86400) * 7919) % 201 - 100) / 10000 * Decimal(settings.rate_drift_percent)
     return (base * (1 + drift)).quantize(Decimal("0.00000001")).normalize()
 
 

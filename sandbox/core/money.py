@@ -111,6 +111,11 @@ def topup(world: World, amount: int, currency: str, description: str = "Top-up")
     return post(world, "topup", amount, currency, description=description)
 
 
+def hold_reserve(world: World, amount: int, currency: str, description: str = "Risk reserve") -> Object:
+    """Hold money back on the balance, or let it go with a negative amount; it has no event and no source."""
+    return post(world, "reserved_funds", -amount, currency, category="risk_reserved_funds", description=description)
+
+
 def balance(world: World) -> dict[str, Any]:
     """Return the balance object."""
     names = set(world.ledger.pending) | set(world.ledger.available) | set(world.settings.balance_currencies)

@@ -36,7 +36,8 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
     return world.insert({
         "id": id, "object": "payment_intent",
         "allowed_payment_method_types": params.get("allowed_payment_method_types"), "amount": amount,
-        "amount_capturable": 0, "amount_details": {"tip": {}}, "amount_received": 0, "application": None,
+        "amount_capturable": 0, "amount_details": {"tip": {}} | params.get("amount_details", {}),
+        "amount_received": 0, "application": None,
         "application_fee_amount": None, "automatic_payment_methods": automatic, "canceled_at": None,
         "cancellation_reason": None, "capture_method": params.get("capture_method", "automatic_async"),
         "client_secret": f"{id}_secret_{world.ids.text(25)}", "confirmation_method": "automatic",

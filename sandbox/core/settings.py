@@ -19,7 +19,9 @@ class Settings:
     """The knobs of one account; every field has the value a new account starts with.
 
     `fee_fixed_minor` names the fixed part of the fee per settlement currency; a currency
-    that is not in it pays the percentage alone. `exchange_rates` are major units of
+    that is not in it pays the percentage alone. `fee_international_percent` comes on top for cards
+    of another country, `fee_conversion_percent` for payments that are converted; Stripe takes 1.5 and
+    1 in the US. Rates drift by up to `rate_drift_percent` from day to day. `exchange_rates` are major units of
     `default_currency` per one major unit of the key. Seconds are seconds of the
     sandbox's clock; 0 means "at the next tick", never "in the same answer".
     """
@@ -31,6 +33,8 @@ class Settings:
     balance_currencies: tuple[str, ...] = ("usd",)
     api_version: str = PINNED
     fee_percent: str = "2.9"
+    fee_international_percent: str = "0"
+    fee_conversion_percent: str = "0"
     fee_fixed_minor: dict[str, int] = field(default_factory=lambda: {"usd": 30})
     dispute_fee_minor: dict[str, int] = field(default_factory=lambda: {"usd": 1500})
     counter_fee_minor: dict[str, int] = field(default_factory=lambda: {"usd": 1500})
@@ -45,6 +49,7 @@ class Settings:
             "twd": "0.0309", "aed": "0.2723", "myr": "0.2132", "ron": "0.2171", "zar": "0.0548",
         }
     )  # fmt: skip
+    rate_drift_percent: str = "1"
     settle_seconds: float = 0
     delay_days: int = 0
     refund_seconds: float = 0

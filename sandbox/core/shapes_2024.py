@@ -87,6 +87,7 @@ def _charge(world: World, obj: Object, view: View) -> None:
 def _payment_intent(world: World, obj: Object, view: View) -> None:
     view["invoice"] = obj["_invoice"]
     view["transfer_data"] = None
+    view["amount_details"] = _without(view["amount_details"], "tax")
 
 
 def _dispute(world: World, obj: Object, view: View) -> None:
