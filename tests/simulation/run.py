@@ -6,6 +6,7 @@ import gc
 import logging
 import random
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -187,8 +188,7 @@ class Simulation:
                 mock.patch.object(time, "sleep", sleep),
                 mock.patch.object(socket, "gethostname", host),
                 mock.patch.object(time, "monotonic", lambda: hub.now),
-                mock.patch.object(reading, "ThreadPoolExecutor", pool),
-                mock.patch.object(applying, "ThreadPoolExecutor", pool),
+                _everywhere("ThreadPoolExecutor", pool),
                 mock.patch.object(applying, "wait", wait),
                 starting_now(inbox.Lease, "_began"),
                 starting_now(pulling._Pull, "signed_at"),
@@ -374,6 +374,16 @@ class Simulation:
             for one in [one for one in self.account.world.outbox.all.values() if one.event == event.event_id][:1]:
                 self.account.world.outbox.resend(self.account.world, one.id)
         self._until_quiet()
+
+
+@contextmanager
+def _everywhere(name: str, instead: Any) -> Iterator[None]:
+    """Replace a name in each of the app's modules that imported it, also in those still to be written."""
+    with ExitStack() as stack:
+        for module in [module for path, module in sys.modules.items() if path.startswith("financial.")]:
+            if name in vars(module):
+                stack.enter_context(mock.patch.object(module, name, instead))
+        yield
 
 
 def simulate(

@@ -257,8 +257,8 @@ class GreenPool:
             self._hub.spawn(f"{self._name}{self._workers}", self._hub.current.process, self._work)
         return future
 
-    def map(self, call: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
-        futures = [self.submit(call, item) for item in items]
+    def map(self, call: Callable[..., Any], *items: Iterable[Any]) -> Iterator[Any]:
+        futures = [self.submit(call, *arguments) for arguments in zip(*items, strict=False)]
         for future in futures:
             self._hub.pause(seconds=1e9, until=lambda future=future: future.is_done)
             if future.error is not None:
