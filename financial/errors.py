@@ -11,6 +11,7 @@
     ├── TranslationError           a payload without what makes it that object
     ├── BookingError               a balance transaction that contradicts itself
     ├── ExportRefused              what was asked for cannot be exported or verified
+    ├── StatementRefused           a bank statement that cannot be read; nothing of it was imported
     ├── WebhookRejected
     │   ├── NotAuthentic           400: signature missing, wrong or stale
     │   ├── BodyTooLarge           413
@@ -84,6 +85,10 @@ class BookingError(FinancialError):
 
 class ExportRefused(FinancialError):
     """What was asked for cannot be exported or verified; the message says what could be."""
+
+
+class StatementRefused(FinancialError):
+    """A bank statement cannot be read; the message says why. Nothing of it was imported."""
 
 
 class WebhookRejected(FinancialError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from financial.views import actions, base, books, dashboard, endpoint, exports, inbox, mirror, sync, webhook
+from financial.views import actions, base, books, dashboard, deposits, endpoint, exports, inbox, mirror, sync, webhook
 from financial.views.metrics import Metrics
 
 app_name = "financial"
@@ -36,6 +36,8 @@ urlpatterns = [
     path("stripe/subscriptions/<str:stripe_id>/", mirror.SubscriptionDetail.as_view(), name="subscription"),
     path("stripe/metrics/", Metrics.as_view(), name="metrics"),
     path("stripe/payouts/", mirror.PayoutList.as_view(), name="payouts"),
+    path("stripe/payouts/deposits/", deposits.DepositPage.as_view(), name="deposits"),
+    path("stripe/payouts/<str:stripe_id>/deposit/", deposits.PayoutDeposit.as_view(), name="payout-deposit"),
     path("stripe/payouts/<str:stripe_id>/", mirror.PayoutDetail.as_view(), name="payout"),
     path("stripe/sync/", sync.SyncPage.as_view(), name="sync"),
     path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),

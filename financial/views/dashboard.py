@@ -21,6 +21,7 @@ from financial.reports import recurring
 from financial.reports.periods import fitting_group, usual_group
 from financial.views.base import StaffView
 
+PAYOUTS = "financial.view_stripepayout"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -142,6 +143,7 @@ class Overview(PeriodPage):
             "financial/overview.html",
             {
                 "books": books,
+                "unreconciled": reports.unreconciled(self.credential) if self.can(PAYOUTS) else None,
                 "cards": self.cards(books),
                 "period": self.period,
                 "currency": currency,

@@ -267,11 +267,25 @@ class Story:
     def loose_ends(self) -> None:
         """Make sure that the last days hold every state a subscription can be in."""
         end = self.plan.end
+        self.at(end - 24 * DAY, self.send_by_hand)
+        self.at(end - 16 * DAY, self.bounce)
         for place in range(3):
             self.at(end - (5 + place) * HOUR, self.unfinished, 3 + place)
             self.at(end - (60 + 9 * place) * HOUR, self.unfinished, 7 + place)
             self.at(end - (20 + place) * DAY, self.pausing, place)
             self.at(end - (33 + place) * DAY, self.fading, place)
+
+    def send_by_hand(self) -> None:
+        """The press sends a part of the balance to the bank by hand."""
+        amount = self.world.ledger.available["usd"] // 2
+        if amount > 0:
+            payouts.create(self.world, {"amount": amount, "currency": "usd"})
+
+    def bounce(self) -> None:
+        """The bank sends the latest payout that arrived back; the next one takes its money along."""
+        arrived = [payout for payout in self.world.all("payout") if payout["status"] == "paid"]
+        if arrived:
+            payouts.fail_payout(self.world, max(arrived, key=lambda payout: payout["created"])["id"], "account_closed")
 
     def _newcomer(self, token: str = "") -> Object:
         customer = customers.create(self.world, person(self.dice, "US", self.mails))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Q, QuerySet, Sum
 
 from financial import conf, filters, reports
+from financial.bank import deposits
 from financial.models import BankDeposit, PayoutRow, StripeCredential, StripePayout
 from financial.paging import BoundedCount, InvalidPosition, Page, paginate
 from financial.views.mirror import export
@@ -49,7 +50,7 @@ class PayoutList(MirrorList):
         Column("Amount", "amount", is_number=True),
         Column("Status"),
         Column("Arrival", "date"),
-        Column("Bank account"),
+        Column("Trace id"),
         Column("Rows", is_number=True),
         Column("Reconciled"),
         Column("At the bank"),
@@ -101,6 +102,8 @@ class PayoutDetail(MirrorDetail):
             "is_stale": is_stale,
             "base": "",
             "lines": page.rows,
+            "may_match": self.can("financial.change_bankdeposit"),
+            "candidates": deposits.candidates(row) if getattr(row, "deposit", None) is None else [],
             "bookings": reports.payout_bookings(row),
             "export_query": urlencode({"by": "payout", "currency": row.currency, **_days(days)}),
         }
