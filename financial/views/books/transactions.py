@@ -16,6 +16,7 @@ from financial.ledger_filters import TransactionFilter
 from financial.models import (
     Account,
     Entry,
+    PayoutRow,
     StripeBalanceTransaction,
     StripeCharge,
     StripeCredential,
@@ -64,12 +65,13 @@ class TransactionList(MirrorList):
         Column("Amount", is_number=True),
         Column("Fee", is_number=True),
         Column("Net", is_number=True),
+        Column("Payout"),
         Column("Status"),
     )
     export_header = (
         "number", "booked on (zone)", "occurred_at (zone)", "kind", "status", "category", "description", "currency",
         "amount_minor", "amount", "fee_minor", "fee", "net_minor", "net", "paid in", "paid_minor", "paid", "rate",
-        "source", "balance transaction", "payment", "customer", "corrects", "mode",
+        "source", "balance transaction", "payout", "payment", "customer", "corrects", "mode",
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
@@ -160,7 +162,7 @@ class TransactionList(MirrorList):
             row.currency, *export.amounts(row.amount_minor, row.currency),
             *export.amounts(row.fee_minor, row.currency), *export.amounts(row.net_minor, row.currency),
             row.presentment_currency, *export.amounts(row.presentment_amount_minor, row.presentment_currency),
-            row.exchange_rate, row.source_stripe_id, movement.stripe_id if movement else "", line.payment_id,
+            row.exchange_rate, row.source_stripe_id, movement.stripe_id if movement else "", line.payout_id, line.payment_id,
             line.customer.stripe_id if line.customer else "", row.corrects_id or "", "live" if row.livemode else "test",
         )  # fmt: skip
 
@@ -178,16 +180,18 @@ class HouseList(TransactionList):
 
 
 def dressed(credential: StripeCredential | None, found: Sequence[Transaction]) -> list[TransactionRow]:
-    """Dress a page of transactions read with their payments; one query."""
+    """Dress a page of transactions read with their payments; two queries."""
     links = {row.pk: link for row in found if (link := getattr(row, "stripe_transaction", None))}
     wanted = {link.charge_stripe_id for link in links.values() if link.payment_intent_id is None} - {""}
     charges = StripeCharge.objects.of(credential).filter(stripe_id__in=wanted).select_related("customer")
     heavy = ("payload", "private", "customer__payload", "customer__private")
     known = {charge.stripe_id: charge for charge in charges.defer(*heavy)} if credential else {}
-    return [_line(row, links.get(row.pk), known) for row in found]
+    listed = PayoutRow.objects.filter(balance_transaction__in=[row.balance_transaction_id for row in found])
+    payouts = dict(listed.values_list("balance_transaction", "payout__stripe_id"))
+    return [_line(row, links.get(row.pk), known, payouts) for row in found]
 
 
-def _line(row: Transaction, link: Any, charges: dict[str, StripeCharge]) -> TransactionRow:
+def _line(row: Transaction, link: Any, charges: dict[str, StripeCharge], payouts: dict[int, str]) -> TransactionRow:
     payment = link.payment_intent if link else None
     charge = charges.get(link.charge_stripe_id) if link else None
     return TransactionRow(
@@ -195,7 +199,7 @@ def _line(row: Transaction, link: Any, charges: dict[str, StripeCharge]) -> Tran
         row.description or row.source_stripe_id or row.get_kind_display(),
         payment.stripe_id if payment else charge.payment_intent_stripe_id if charge else "",
         payment.customer if payment else charge.customer if charge else None,
-        row.source_stripe_id if row.source_stripe_id.startswith("po_") else "",
+        payouts.get(row.balance_transaction_id or 0) or (row.source_stripe_id if row.source_type == "payout" else ""),
     )
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from financial import handwriting, reports
-from financial.models import Account, StripeCredential, Transaction
+from financial.models import Account, PayoutRow, StripeCredential, StripePayout, Transaction
 from financial.paging import COUNT_MAX
 from financial.reports.periods import Group, Period
 from tests import books
@@ -290,3 +290,12 @@ def test_own_books_need_no_stripe_account(page: Client) -> None:
 
     assert numbers(shown(page, address=reverse("financial:house"))) == [own.pk]
     assert b"".join(page.get(reverse("financial:house") + "?format=csv")).count(b"income") == 1  # type: ignore[call-overload]
+
+
+def test_the_payout_a_movement_went_out_with_is_named(shop: StripeCredential, page: Client) -> None:
+    row = books.booked(shop)
+    payout = StripePayout.objects.create(credential=shop, stripe_id="po_42", created_at=row.occurred_at)
+    PayoutRow.objects.create(payout=payout, balance_transaction=row.balance_transaction)
+
+    for text in (shown(page), page.get(reverse("financial:transaction", args=[row.pk])).text):
+        assert f'href="{reverse("financial:payout", args=["po_42"])}"' in text
