@@ -19,6 +19,7 @@ urlpatterns = [
     path("accounts/<int:pk>/", books.AccountDetail.as_view(), name="account"),
     path("suspense/", books.SuspensePage.as_view(), name="suspense"),
     path("fees/", books.FeeAudit.as_view(), name="fees"),
+    path("proof/", books.ProofPage.as_view(), name="proof"),
     path("revenue/", books.RevenueReport.as_view(), name="revenue"),
     path("stripe/", dashboard.StripeDashboard.as_view(), name="stripe"),
     path("stripe/products/", mirror.ProductList.as_view(), name="products"),

@@ -140,6 +140,11 @@ def account_balances(
     return found
 
 
+def settled_count(credential: StripeCredential) -> int:
+    """Return how many transactions are settled, from the totals."""
+    return int(DayTotal.objects.filter(credential=credential).aggregate(number=Sum("count"))["number"] or 0)
+
+
 def entry_count(credential: StripeCredential | None, account: Account) -> int:
     """Return how many entries an account has in these books, from the totals; 0 for the few of the house."""
     days = AccountDay.objects.filter(credential=credential, account=account)

@@ -87,6 +87,12 @@ STATUSES: dict[str, dict[str, Status]] = {
         "estimated": Status("Estimated", "warn", "approx"),
         "settled": Status("Settled", "ok", "check"),
     },
+    "standing": {  # how the books of one currency stand to Stripe's balance
+        "equal": Status("Equal", "ok", "check"),
+        "differs": Status("Differs", "bad", "alert"),
+        "moving": Status("Was moving", "warn", "clock"),
+        "unread": Status("Not compared", "warn", "dash"),
+    },
     "active": {  # products, prices: pass the word `active` or `archived`
         "active": Status("Active", "ok", "check"),
         "archived": Status("Archived", "muted", "dash"),

@@ -73,6 +73,7 @@ class Shell:
     credential: StripeCredential | None
     choices: tuple[StripeCredential, ...]
     health: reports.Health | None
+    books: reports.Strip | None
     zone: str
 
 
@@ -148,8 +149,15 @@ class StaffView(View):
             credential=credential,
             choices=self._choices(),
             health=reports.health(credential) if credential else None,
+            books=self._books(),
             zone=str(conf.time_zone()),
         )
+
+    def _books(self) -> reports.Strip | None:
+        """How the books stand to Stripe's balance; nothing for made-up data, which has none, and who may not see them."""
+        if self.credential is None or self.credential.is_sample or not self.can("financial.view_transaction"):
+            return None
+        return reports.strip(self.credential)
 
     def _choices(self) -> tuple[StripeCredential, ...]:
         """Every credential one may switch to; nothing where there is no choice."""

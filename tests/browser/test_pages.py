@@ -37,6 +37,7 @@ PAGES = (
     "suspense/",
     "revenue/",
     "fees/",
+    "proof/",
 )
 LISTS = ("products", "customers", "payments", "subscriptions")
 

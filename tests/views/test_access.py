@@ -25,6 +25,7 @@ PAGES = {
     "suspense": "view_transaction",
     "revenue": "view_transaction",
     "fees": "view_transaction",
+    "proof": "view_transaction",
 }
 FORMS = ("product-new", "customer-new", "payment-new", "subscription-new")
 

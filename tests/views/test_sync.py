@@ -347,5 +347,5 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(page, shop, django_as
             factory.step(run, name, verified_at=factory.NOW)
         factory.event(shop)
 
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(24):
         page.get(SYNC)

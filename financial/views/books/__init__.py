@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from financial.views.books.accounts import AccountDetail, AccountList, SuspensePage
 from financial.views.books.fees import FeeAudit
+from financial.views.books.proof import ProofPage
 from financial.views.books.revenue import RevenueReport
 from financial.views.books.transaction import TransactionCreate, TransactionDetail
 from financial.views.books.transactions import HouseList, TransactionList
@@ -13,6 +14,7 @@ __all__ = [
     "AccountList",
     "FeeAudit",
     "HouseList",
+    "ProofPage",
     "RevenueReport",
     "SuspensePage",
     "TransactionCreate",
