@@ -21,6 +21,7 @@ from financial.money import to_minor
 
 BYTES_MAX = 5 * 1024 * 1024
 TEXT_MAX = 1000
+AMOUNT_MAX = Decimal(10**12)
 DELIMITERS = {";": "Semicolon", ",": "Comma", "\t": "Tab", "|": "Bar"}
 DATES = {
     "%Y-%m-%d": "2026-04-08",
@@ -108,6 +109,27 @@ def amount_of(text: str, decimal: str) -> Decimal:
     return -found if negative else found
 
 
+def day_of(text: str, written: str) -> dt.date:
+    """Return a day as it is written.
+
+    Raises:
+        ValueError: it is no day of this century written that way.
+    """
+    try:
+        day = dt.datetime.strptime(text, written).date()  # noqa: DTZ007  (a day has no zone)
+    except ValueError as error:
+        raise ValueError(f"“{text[:40]}” is no day such as {DATES.get(written, '20260408')}.") from error
+    if not 2000 <= day.year < 2100:
+        raise ValueError(f"“{text[:40]}” is not of this century.")
+    return day
+
+
+def _minor(amount: Decimal, currency: str) -> int:
+    if abs(amount) >= AMOUNT_MAX:
+        raise ValueError("The amount is larger than any bank's.")
+    return to_minor(amount, currency)
+
+
 def decoded(data: bytes) -> str:
     """Return a file as text: UTF-8, UTF-16 with its mark, or what Windows writes.
 
@@ -132,7 +154,11 @@ def decoded(data: bytes) -> str:
 def headings(data: bytes, delimiter: str = "") -> list[str]:
     """Return the headings of a CSV file."""
     text = decoded(data)
-    return [cell.strip() for cell in next(csv.reader(io.StringIO(text), delimiter=delimiter or _delimiter(text)), [])]
+    try:
+        first = next(csv.reader(io.StringIO(text), delimiter=delimiter or _delimiter(text)), [])
+    except csv.Error as error:
+        raise StatementRefused(f"The file is no CSV: {error}.") from error
+    return [cell.strip() for cell in first]
 
 
 def read_csv(data: bytes, columns: Columns) -> Statement:
@@ -179,8 +205,8 @@ def _take(
     said = {what: cells[at].strip() if at < len(cells) else "" for what, at in place.items()}
     currency = (said.get("currency") or columns.currency_code).lower()
     try:
-        day = dt.datetime.strptime(said["date"], columns.date_format).date()  # noqa: DTZ007  (a day has no zone)
-        amount_minor = to_minor(amount_of(said["amount"], columns.decimal), currency)
+        day = day_of(said["date"], columns.date_format)
+        amount_minor = _minor(amount_of(said["amount"], columns.decimal), currency)
     except (ValueError, MoneyError) as error:
         problems.append((number, str(error)))
         return
@@ -249,13 +275,13 @@ def _plain(text: str) -> str:
 
 
 def _movement(number: int, account: str, currency: str, said: Mapping[str, str]) -> Line:
-    day = dt.datetime.strptime(said["DTPOSTED"][:8], "%Y%m%d").date()  # noqa: DTZ007  (the bank's day)
+    day = day_of(said["DTPOSTED"][:8], "%Y%m%d")
     written = said["TRNAMT"].replace("+", "")
     amount = amount_of(written, "," if "," in written else ".")
     text = " ".join(part for part in (said.get("NAME", ""), said.get("MEMO", "")) if part)
     reference = said.get("REFNUM") or said.get("CHECKNUM") or ""
     name = f"{account}:{said['FITID']}"
-    minor = to_minor(amount, currency)
+    minor = _minor(amount, currency)
     return Line(number, day, minor, currency.lower(), text[:TEXT_MAX], reference[:255], name)
 
 

@@ -31,7 +31,6 @@ from financial.models import (
     BalanceReading,
     DayTotal,
     Entry,
-    PayoutRow,
     StripeBalanceTransaction,
     StripeCredential,
     StripePayout,
@@ -210,14 +209,13 @@ def _movements(credential: StripeCredential, currency: str, now: dt.datetime, fi
 
 def _payouts(credential: StripeCredential, currency: str, finding: _Finding) -> None:
     """Held against what Stripe listed for each payout; those not listed yet are left out."""
-    rows = PayoutRow.objects.filter(payout__credential=credential, payout__reading__is_complete=True)
-    rows = rows.filter(payout__currency=currency) if currency else rows
-    net, its_own = "balance_transaction__net_minor", Q(balance_transaction__source_stripe_id=F("payout__stripe_id"))
-    payment = Q(balance_transaction__stripe_id=F("payout__balance_transaction_stripe_id"))
-    names = ("payout__stripe_id", "payout__currency", "payout__amount_minor")
-    sums = (
-        rows.order_by()
-        .values_list(*names)
+    listed = StripePayout.objects.filter(**_of(credential, currency), deleted_at=None, reading__is_complete=True)
+    row = "rows__balance_transaction__"
+    net, its_own = f"{row}net_minor", Q(**{f"{row}source_stripe_id": F("stripe_id")})
+    payment = Q(**{f"{row}stripe_id": F("balance_transaction_stripe_id")})
+    sums = (  # from the payouts: one whose list was empty has no rows
+        listed.order_by()
+        .values_list("stripe_id", "currency", "amount_minor")
         .annotate(
             contained=Sum(net, filter=~its_own, default=0),
             all=Sum(net, filter=~its_own | payment, default=0),

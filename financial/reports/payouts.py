@@ -181,7 +181,7 @@ def payout_bookings(payout: StripePayout) -> tuple[Booked, ...]:
     account, stripe_id = payout.credential_id, payout.stripe_id
     movement = Q(balance_transaction__credential=account, balance_transaction__source_stripe_id=stripe_id)
     arrival = Q(credential=account, occurred_at=payout.arrival_at, source_stripe_id=stripe_id)
-    found = list(Transaction.objects.filter(movement).order_by("pk"))
+    found = list(Transaction.objects.filter(movement).order_by("occurred_at", "pk"))
     if payout.arrival_at:
         found += Transaction.objects.filter(arrival, kind=Transaction.Kind.ARRIVAL).order_by("pk")
     entries: dict[int, list[tuple[str, int]]] = {row.pk: [] for row in found}

@@ -107,6 +107,18 @@ def test_what_is_no_statement_is_refused(data: bytes, why: str) -> None:
         read_csv(data, Columns("Date", "Amount", "usd"))
 
 
+@pytest.mark.parametrize("line", ["0001-01-01,5", "2026-13-01,5", f"2026-04-08,{'9' * 30}", "2026-04-08,1000000000000"])
+def test_days_and_amounts_that_no_database_holds_are_listed(line: str) -> None:
+    said = read_csv(f"Date,Amount\n{line}\n".encode(), Columns("Date", "Amount", "usd"))
+
+    assert [number for number, _ in said.problems] == [2]
+
+
+def test_a_field_without_an_end_is_refused() -> None:
+    with pytest.raises(StatementRefused, match="is no CSV"):
+        read_csv(b'"' + b"x" * 200_000, Columns("Date", "Amount", "usd"))
+
+
 def test_a_wrong_delimiter_finds_no_columns() -> None:
     with pytest.raises(StatementRefused, match="No column is called"):
         read_csv(CSV.encode(), Columns("Buchungstag", "Betrag", "eur", delimiter=","))

@@ -211,6 +211,10 @@ def test_payouts_equal_what_they_contain(book: BookA, credential: StripeCredenti
     assert not check.holds
     assert check.rows == (f"{book.payouts['po_1']}: 10437 paid out, its rows sum to 14937, with its own to 4500",)
 
+    PayoutRow.objects.filter(payout__stripe_id=book.payouts["po_2"]).delete()  # all of them
+    check = next(check for check in bookkeeping.verify_books(credential) if check.name == "I4")
+    assert check.count == 2
+
 
 def test_an_estimate_becomes_exact_once_and_shows_its_drift(
     book: BookA, credential: StripeCredential, sandbox: Server
