@@ -55,7 +55,7 @@ class MirrorClock(models.Model):
     def last(cls) -> models.expressions.Combinable:
         """Return an expression for the value drawn last, to stand in a query about something else."""
         if connection.vendor == "postgresql":
-            return RawSQL(f"(SELECT last_value FROM {cls.SEQUENCE})", [], models.BigIntegerField())  # noqa: S608, S611
+            return RawSQL(f"(SELECT last_value + is_called::int FROM {cls.SEQUENCE})", [], models.BigIntegerField())  # noqa: S608, S611
         return Coalesce(Subquery(cls._default_manager.filter(pk=cls.ROW).values("value")), 0)
 
 
