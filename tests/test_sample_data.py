@@ -14,12 +14,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
+from financial import reports
 from financial.mirror.resources import RESOURCES
 from financial.models import (
     MIRROR_MODELS,
     StripeBalanceTransaction,
     StripeCredential,
     StripePaymentIntent,
+    StripePayout,
     StripeProduct,
     StripeSubscription,
     StripeTransaction,
@@ -169,3 +171,14 @@ def test_a_credential_of_the_same_name_is_left_alone() -> None:
     with pytest.raises(CommandError, match="exists already"):
         _run()
     assert not StripeProduct.objects.exists()
+
+
+@pytest.mark.django_db
+def test_every_payout_of_the_sample_sums_up() -> None:
+    sample = load.credential()
+    list(load.load(sample))
+
+    states = {reports.reckoned(payout) for payout in StripePayout.objects.select_related("reading")}
+
+    assert states == {reports.Reckoned.AGREES}
+    assert reports.unreconciled(sample).total == 0

@@ -87,6 +87,8 @@ def _pay_out(state: State, currency: str) -> None:
             continue
         waiting = [move for move in waiting if move["available_on"] > at]
         waiting += _payout(state, currency, amount, at, fails=number == FAILED_PAYOUT)
+        made = state.told["payout"][-1]
+        state.contents[made["id"]] = [made["balance_transaction"], *(move["id"] for move in ready)]
 
 
 def _payout(state: State, currency: str, amount: int, at: int, *, fails: bool) -> list[Payload]:

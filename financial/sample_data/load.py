@@ -11,11 +11,12 @@ from datetime import datetime
 
 from financial.errors import FinancialError
 from financial.ledger import journal
-from financial.mirror import history, store
+from financial.mirror import contents, history, store
 from financial.mirror.resources import BY_NAME
 from financial.models import MIRROR_MODELS, Entry, StripeCredential, StripeTransaction, Transaction
 from financial.models.rules import clearing
 from financial.sample_data import shapes, story
+from financial.sample_data.state import State
 
 NAME = "Sample data"
 ACCOUNT = "acct_sample"
@@ -48,14 +49,28 @@ def load(sample: StripeCredential) -> Iterator[Loaded]:
 
     The story ends on the day the credential was made, so that a later run tells the same one.
     """
-    for name, payloads in story.tell(sample.created_at):
+    told = story.told(sample.created_at)
+    for name in story.ORDER:
+        payloads = told.told[name]
         resource = BY_NAME[name]
         written = 0
         for first in range(0, len(payloads), BATCH):
             page = payloads[first : first + BATCH]
             written += store.save_many(sample, resource, page, seen=store.draw(), api_version=shapes.API_VERSION)
         yield Loaded(name, len(payloads), written)
+    _itemise(sample, told)
     history.catch_up(sample)
+
+
+def _itemise(sample: StripeCredential, told: State) -> None:
+    """Write down what each payout consists of, as its list at Stripe would say."""
+    movements = {payload["id"]: payload for payload in told.told["balance_transaction"]}
+    for payout in contents.due(sample):
+        page = [movements[stripe_id] for stripe_id in told.contents[payout.stripe_id]]
+        contents.add_page(
+            payout, page, after="", next_after="", seen=store.draw(), api_version=shapes.API_VERSION,
+            shown_at=sample.created_at,
+        )  # fmt: skip
 
 
 def book(sample: StripeCredential, *, now: datetime) -> journal.Booked:

@@ -28,6 +28,7 @@ class State:
     end: int
     rng: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311  (a story, not a secret)
     told: dict[str, list[Payload]] = field(default_factory=lambda: defaultdict(list))
+    contents: dict[str, list[str]] = field(default_factory=dict)  # of each payout: its balance transactions
 
     @property
     def start(self) -> int:

@@ -31,6 +31,13 @@ ORDER = (
 
 def tell(now: datetime) -> Iterator[tuple[str, list[Payload]]]:
     """Yield (resource, its payloads), parents before children. Of `now` only the UTC day counts; nothing is later."""
+    state = told(now)
+    for resource in ORDER:
+        yield resource, state.told[resource]
+
+
+def told(now: datetime) -> State:
+    """Return the whole story; its `contents` are the balance transactions of each payout."""
     state = State(end=int(now.timestamp()) // DAY * DAY)
     sales.stock(state)
     sales.welcome(state)
@@ -39,5 +46,4 @@ def tell(now: datetime) -> Iterator[tuple[str, list[Payload]]]:
     aftermath.refund(state, charges)
     aftermath.dispute(state, charges)
     aftermath.pay_out(state)
-    for resource in ORDER:
-        yield resource, state.told[resource]
+    return state
