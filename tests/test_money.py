@@ -41,15 +41,6 @@ def step(currency: str) -> int:
 # The fee estimate
 
 
-@pytest.mark.parametrize(
-    ("amount_minor", "fee_minor"),
-    [(50, 31), (500, 45), (999, 59), (1000, 59), (1500, 74), (2500, 103), (4999, 175), (10000, 320), (33333, 997)],
-)
-def test_fee_is_rounded_half_up_once_on_the_exact_total(amount_minor: int, fee_minor: int) -> None:
-    assert percent_and_fixed_minor(amount_minor, Decimal("0.029"), 30) == fee_minor
-    assert estimate_fee(amount_minor, "usd", RULES).fee_minor == fee_minor
-
-
 @given(st.integers(min_value=0, max_value=MAXIMUM_CHARGE_MINOR))
 def test_fee_equals_integer_arithmetic_for_every_amount(amount_minor: int) -> None:
     assert percent_and_fixed_minor(amount_minor, Decimal("0.029"), 30) == (amount_minor * 29 + 30_000 + 500) // 1000
@@ -70,14 +61,6 @@ def test_fee_never_exceeds_what_was_paid() -> None:
 @pytest.mark.parametrize(
     ("amount_minor", "currency", "shown"),
     [
-        (1050, "usd", "$10.50"),
-        (500, "jpy", "¥500"),
-        (5120, "kwd", f"KWD{NBSP}5.120"),
-        (500, "isk", f"ISK{NBSP}5"),
-        (500, "ugx", f"UGX{NBSP}5"),
-        (1045, "huf", f"HUF{NBSP}10.45"),
-        (500, "mga", f"MGA{NBSP}500"),
-        (500, "clp", f"CLP{NBSP}500"),
         (0, "usd", "$0.00"),
         (-1050, "usd", f"{MINUS}$10.50"),
         (123456789, "eur", "€1,234,567.89"),
@@ -102,8 +85,6 @@ def test_display_follows_the_locale() -> None:
 @pytest.mark.parametrize(
     ("typed", "currency", "amount_minor"),
     [
-        ("10", "jpy", 10),
-        ("5.12", "kwd", 5120),
         ("5.120", "kwd", 5120),
         ("5", "isk", 500),
         ("5.00", "ugx", 500),
@@ -162,9 +143,7 @@ def test_every_currency_has_one_exponent() -> None:
     [
         ("10.505", "usd", "two decimals"),
         ("0.1", "jpy", "no decimals"),
-        ("5.124", "kwd", "last decimal"),
         ("5.1234", "kwd", "three decimals"),
-        ("5.50", "isk", "no decimals at Stripe"),
         ("0.01", "ugx", "no decimals at Stripe"),
         ("NaN", "usd", "finite"),
         ("sNaN", "usd", "finite"),

@@ -1,4 +1,4 @@
-"""The rules of MRR, and the worked examples 3 and 15 of docs/recurring.md to the cent."""
+"""The rules of MRR. Whole worked examples are in tests/test_worked_examples.py."""
 
 from __future__ import annotations
 
@@ -51,65 +51,6 @@ def off(
 
 def mrr(subscription: Subscription, policy: DiscountPolicy = FOREVER, at: datetime = MARCH) -> Fraction:
     return sum(monthly(subscription, policy, at).values(), Fraction(0))
-
-
-EXAMPLE_3 = {
-    "A": plan(2000),
-    "B": plan(120_000, "year"),
-    "C": plan(1000, quantity=5),
-    "D": plan(1200, "week"),
-    "E": plan(9000, "month", 3),
-    "F": plan(5000, discounts=(off(20),)),
-    "G": plan(5000, discounts=(off(20, duration="once"),)),
-    "H": plan(9900, status="trialing"),
-    "I": plan(3000, status="past_due"),
-    "J": plan(1500),
-    "K": plan(4000, status="unpaid"),
-    "L": plan(None, is_metered=True),
-    "M": plan(None, tiers=GRADUATED, quantity=12),
-    "N": plan(None, tiers=GRADUATED, is_volume=True, quantity=12),
-    "O": plan(12_000, "year", discounts=(off(amount_minor=2400),)),
-    "P": plan(4000, currency="eur"),
-    "Q": plan(100, "day"),
-    "R": plan(24_000, "year", 2),
-    "S": plan(0),
-    "T": plan(2000, collection="void"),
-}
-
-
-def in_currency(currency: str, policy: DiscountPolicy = FOREVER, without: str = "") -> list[Fraction]:
-    kept = (sub for name, sub in EXAMPLE_3.items() if sub.currency == currency and name not in without)
-    return [amount for amount in (mrr(sub, policy) for sub in kept) if amount]
-
-
-def test_example_3_is_586_92_exactly() -> None:
-    amounts = in_currency("usd")
-
-    assert sum(amounts) == Fraction(58_691) + Fraction(2, 3)
-    assert rounded(sum(amounts)) == 586_92
-
-
-def test_example_3_a_year_is_twelve_exact_months() -> None:
-    assert rounded(12 * sum(in_currency("usd"))) == 7043_00
-
-
-def test_example_3_has_14_payers_who_bring_41_92_each() -> None:
-    amounts = in_currency("usd")
-
-    assert len(amounts) == 14
-    assert rounded(sum(amounts) / len(amounts)) == 41_92
-
-
-def test_example_3_keeps_euros_apart() -> None:
-    assert in_currency("eur") == [4000]
-
-
-def test_example_3_with_all_discounts_is_576_92() -> None:
-    assert rounded(sum(in_currency("usd", ALL))) == 576_92
-
-
-def test_example_3_is_571_92_once_the_cancelled_one_has_ended() -> None:
-    assert rounded(sum(in_currency("usd", without="J"))) == 571_92
 
 
 @pytest.mark.parametrize(
@@ -185,35 +126,6 @@ def test_an_amount_off_is_shared_by_the_products_in_proportion() -> None:
 
 def history(*sights: Sight, policy: DiscountPolicy = FOREVER) -> list[tuple[datetime, datetime | None, int]]:
     return [(span.starts_at, span.ends_at, rounded(span.monthly_minor)) for span in spans(sights, policy)]
-
-
-def test_example_15_a_coupon_for_once_never_lowers_mrr() -> None:
-    once = off(20, duration="once", starts_at=MARCH, ends_at=APRIL)
-
-    assert history(Sight(MARCH, plan(5000, discounts=(once,)))) == [(MARCH, None, 5000)]
-
-
-def test_example_15_with_all_discounts_the_coupons_end_is_an_expansion() -> None:
-    once = off(20, duration="once", starts_at=MARCH, ends_at=APRIL)
-
-    found = history(Sight(MARCH, plan(5000, discounts=(once,))), policy=ALL)
-
-    assert found == [(MARCH, APRIL, 4000), (APRIL, None, 5000)]
-
-
-def test_example_15_a_coupon_forever_lowers_mrr_from_the_start() -> None:
-    assert history(Sight(MARCH, plan(5000, discounts=(off(20),)))) == [(MARCH, None, 4000)]
-
-
-def test_example_15_a_year_paid_at_once_is_a_twelfth_a_month() -> None:
-    assert history(Sight(MARCH, plan(120_000, "year"))) == [(MARCH, None, 10_000)]
-
-
-def test_example_15_a_scheduled_end_counts_when_it_comes() -> None:
-    cancelled = Sight(MARCH + timedelta(days=19), plan(1500))
-    ended = Sight(APRIL + timedelta(hours=3), plan(1500, status="canceled", ended_at=APRIL))
-
-    assert history(Sight(MARCH, plan(1500)), cancelled, ended) == [(MARCH, APRIL, 1500)]
 
 
 def test_a_trial_counts_from_its_end_however_late_that_was_seen() -> None:

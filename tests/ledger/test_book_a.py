@@ -26,7 +26,7 @@ from financial.models import (
     SyncRun,
     Transaction,
 )
-from financial.reports import Group, Period
+from financial.reports import Period
 from sandbox.core import World
 from sandbox.http.server import Server, running
 from tests import books, payloads
@@ -148,26 +148,6 @@ def test_a_sync_books_them_all_and_the_books_equal_stripes_balance(
     strip = reports.strip(credential)
     assert strip.is_proved
     assert [(row.currency, row.booked_minor, row.stripe_minor) for row in strip.currencies] == [("usd", 6288, 6288)]
-
-
-def test_the_figures_of_march_and_april(book: BookA, credential: StripeCredential) -> None:
-    book.tell()
-    sync(credential)
-
-    found = reports.books(credential)
-    march, april = found.total("usd", MARCH), found.total("usd", APRIL)
-
-    assert (march.gross_minor, march.refunded_minor, march.disputed_minor, march.fee_minor) == (18406, 0, 0, 759)
-    assert (march.revenue_minor, march.net_minor, march.funding_minor) == (18406, 17647, 0)
-    assert (april.gross_minor, april.refunded_minor, april.disputed_minor, april.fee_minor) == (8000, 7950, 3000, 1972)
-    assert (april.revenue_minor, april.net_minor, april.funding_minor) == (-2950, -4922, -6437)
-    assert (march.average_minor, april.average_minor) == (6135, 8000)
-    assert march.change_minor + april.change_minor == 6288
-    both = Period("both", "Both", MARCH.start, APRIL.end)
-    for group in Group:
-        assert sum((row.figures for row in found.rows("usd", both, group)), reports.Figures()) == found.total(
-            "usd", both
-        )
 
 
 def test_march_stays_as_it_was_whatever_happens_in_april(book: BookA, credential: StripeCredential) -> None:
