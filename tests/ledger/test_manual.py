@@ -115,6 +115,56 @@ def test_a_new_kind_of_movement_waits_in_suspense_until_it_is_mapped(credential:
     assert {name for name, check in checks.items() if not check.holds} == {"I6"}
 
 
+def converted(of: StripeCredential) -> list[Transaction]:
+    """€100.00 exchanged for $108.12, and Stripe's fee of $1.08."""
+    rate = {"type": "adjustment", "exchange_rate": "1.0812"}
+    return [
+        books.booked(of, "other_adjustment", amount_minor=-10000, currency="eur", **rate),
+        books.booked(of, "other_adjustment", amount_minor=10812, currency="usd", **rate),
+        books.booked(of, "fee", amount_minor=-108, currency="usd", type="stripe_fx_fee"),
+    ]
+
+
+def by_currency(code: str) -> dict[str, int]:
+    rows = Entry.objects.filter(account__code=code).values_list("transaction__currency")
+    return {currency: amount for currency, amount in rows.annotate(Sum("amount_minor")) if amount}
+
+
+def test_a_conversion_waits_in_suspense_for_nothing_tells_it_from_other_adjustments(
+    credential: StripeCredential,
+) -> None:
+    converted(credential)
+
+    assert by_currency("Suspense") == {"eur": 10000, "usd": -10812}
+    assert by_currency("Expenses:FX") == {"usd": 108}
+    assert by_currency("Equity:Conversion") == {}
+
+
+def test_a_conversion_is_mapped_by_one_click_each_leg_in_its_currency(credential: StripeCredential) -> None:
+    converted(credential)
+
+    assert manual.map_category("other_adjustment", account("Equity:Conversion"), now=NOW) == 2
+
+    assert by_currency("Suspense") == {}
+    assert by_currency("Equity:Conversion") == {"eur": 10000, "usd": -10812}
+    assert by_currency("Assets:Stripe:Payments") == {"eur": -10000, "usd": 10704}
+    assert all(check.holds for check in bookkeeping.verify_books(credential))
+
+
+def test_a_conversion_is_moved_alone_where_other_adjustments_are_not_conversions(
+    credential: StripeCredential,
+) -> None:
+    given = books.booked(credential, "other_adjustment", amount_minor=500)
+    suspense, conversion = account("Suspense"), account("Equity:Conversion")
+
+    for leg in converted(credential)[:2]:
+        manual.reclassify(leg, source=suspense, target=conversion, now=NOW)
+
+    assert by_currency("Suspense") == {"usd": -500}
+    assert list(Transaction.objects.filter(corrects=given)) == []
+    assert by_currency("Equity:Conversion") == {"eur": 10000, "usd": -10812}
+
+
 def test_a_category_cannot_be_mapped_to_a_balance_at_stripe() -> None:
     with pytest.raises(BookingError, match="is a balance at Stripe"):
         manual.map_category("brand_new", account("Assets:Stripe:Payments"), now=NOW)
