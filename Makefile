@@ -63,7 +63,7 @@ simulate-sweep: $(V)/.dev ## one run again and again, with a crash at each hook 
 	$(PY) -m tests.simulation sweep $(SEED) --steps $(SWEEP_STEPS) $(ARGS)
 
 simulate-bugs: $(V)/.dev ## find every planted bug
-	$(PY) -m tests.simulation bugs --within 300 --steps $(STEPS) $(ARGS)
+	$(PY) -m tests.simulation bugs --within 300 $(ARGS)
 
 lint: $(V)/.dev ## style, import contracts, types, missing migrations, templates
 	$(PY) -m ruff check .

@@ -94,8 +94,8 @@ class Account:
         self.versions: dict[tuple[str, str], list[str]] = {}
         self.told: dict[str, tuple[str, str, int]] = {}  # event -> its object, and the version it told of
         self.count = 0
+        self._found()  # before anybody listens: only a listing shows it
         self._subscribe_to_everything()
-        self._found()
 
     # The API
 

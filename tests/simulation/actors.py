@@ -57,6 +57,7 @@ class Actors:
         self.forms: list[Form] = []
         self.deliveries = 0
         self.acks = 0
+        self.sending = 0  # forms under way
         self.in_flight: dict[str, Delivery] = {}
         self._requests = RequestFactory()
 
@@ -132,6 +133,7 @@ class Actors:
 
     def _send(self, form: Form) -> None:
         form.tries += 1
+        self.sending += 1
         self.hub.note("sends", form.key, form.tries)
         try:
             row = form.send(form.key)
@@ -147,6 +149,8 @@ class Actors:
             form.is_done = True
             form.made.append(row.stripe_id)
             self.hub.note("made", row.stripe_id)
+        finally:
+            self.sending -= 1
 
     def _new_form(self) -> Form | None:
         dice = self.hub.dice

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -31,21 +31,39 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 Patches = Iterator[Any]
-BUGS: dict[str, Callable[[Simulation], Patches]] = {}
+Plant = Callable[["Simulation"], Patches]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A planted bug, and the run that finds it first."""
+
+    plant: Plant
+    profile: str
+    steps: int
+    seed: int
+
+
+BUGS: dict[str, Bug] = {}
 
 
 @contextmanager
 def planted(name: str, sim: Simulation) -> Iterator[None]:
     """Let a bug be in the code while the block runs; none if the name is empty."""
     with ExitStack() as stack:
-        for patch in BUGS[name](sim) if name else ():
+        for patch in BUGS[name].plant(sim) if name else ():
             stack.enter_context(patch)
         yield
 
 
-def bug(plant: Callable[[Simulation], Patches]) -> Callable[[Simulation], Patches]:
-    BUGS[plant.__name__] = plant
-    return plant
+def bug(profile: str, steps: int, *, seed: int) -> Callable[[Plant], Plant]:
+    """Register a plant; `seed` is the first of this profile and length that finds it."""
+
+    def register(plant: Plant) -> Plant:
+        BUGS[plant.__name__] = Bug(plant, profile, steps, seed)
+        return plant
+
+    return register
 
 
 def _shown_by(event: StripeWebhookEvent, resource: Any) -> dict[str, Any]:
@@ -61,7 +79,7 @@ def _carries_its_object(task: Any) -> bool:
 # Trusting the event
 
 
-@bug
+@bug("races", 400, seed=1)
 def payload_instead_of_a_fetch(sim: Simulation) -> Patches:
     fetch = applying._look
 
@@ -92,12 +110,12 @@ def _guarded_by_created(is_newer: Callable[[Any, Any], bool]) -> Any:
     return mock.patch.object(applying, "_look", look)
 
 
-@bug
+@bug("races", 400, seed=1)
 def payload_if_strictly_newer(sim: Simulation) -> Patches:
     yield _guarded_by_created(lambda new, old: new > old)
 
 
-@bug
+@bug("races", 400, seed=1)
 def payload_if_as_new(sim: Simulation) -> Patches:
     yield _guarded_by_created(lambda new, old: new >= old)
 
@@ -105,19 +123,19 @@ def payload_if_as_new(sim: Simulation) -> Patches:
 # The write rule
 
 
-@bug
+@bug("races", 400, seed=1)
 def blind_overwrite(sim: Simulation) -> Patches:
     save_many = store.save_many
     yield mock.patch.object(store, "save_many", lambda *a, seen, **o: save_many(*a, seen=1 << 60, **o))
 
 
-@bug
+@bug("races", 500, seed=1)
 def counter_drawn_after_the_look(sim: Simulation) -> Patches:
     write = applying._write
     yield mock.patch.object(applying, "_write", lambda c, tasks, gateway, seen: write(c, tasks, gateway, store.draw()))
 
 
-@bug
+@bug("races", 500, seed=1)
 def counter_drawn_after_the_page(sim: Simulation) -> Patches:
     write = pulling._Pull._write
 
@@ -128,7 +146,7 @@ def counter_drawn_after_the_page(sim: Simulation) -> Patches:
     yield mock.patch.object(pulling._Pull, "_write", late)
 
 
-@bug
+@bug("contended", 500, seed=1)
 def version_of_the_look_instead_of_the_write(sim: Simulation) -> Patches:
     save_many = store.save_many
 
@@ -139,7 +157,7 @@ def version_of_the_look_instead_of_the_write(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "save_many", save)
 
 
-@bug
+@bug("races", 400, seed=1)
 def loser_is_done_all_the_same(sim: Simulation) -> Patches:
     write = applying._write
 
@@ -152,12 +170,12 @@ def loser_is_done_all_the_same(sim: Simulation) -> Patches:
     yield mock.patch.object(applying, "_write", content)
 
 
-@bug
+@bug("calm", 300, seed=1)
 def no_tombstone(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "mark_deleted", lambda *arguments, **options: 0)
 
 
-@bug
+@bug("races", 400, seed=1)
 def tombstone_revives(sim: Simulation) -> Patches:
     """A deletion neither counts as a write nor lasts: a look from before it wins."""
     guard, mark_deleted = store._Table._guard, store.mark_deleted
@@ -174,7 +192,7 @@ def tombstone_revives(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "mark_deleted", mark)
 
 
-@bug
+@bug("broken", 300, seed=1)
 def any_error_means_gone(sim: Simulation) -> Patches:
     look = StripeGateway.look
 
@@ -190,7 +208,7 @@ def any_error_means_gone(sim: Simulation) -> Patches:
 # The inbox
 
 
-@bug
+@bug("crashing", 400, seed=1)
 def answered_before_stored(sim: Simulation) -> Patches:
     receive = stripe_services.receive_webhook
 
@@ -204,7 +222,7 @@ def answered_before_stored(sim: Simulation) -> Patches:
     yield mock.patch.object(stripe_services, "receive_webhook", later)
 
 
-@bug
+@bug("races", 300, seed=1)
 def no_deduplication(sim: Simulation) -> Patches:
     row = receiving._row
 
@@ -217,7 +235,7 @@ def no_deduplication(sim: Simulation) -> Patches:
     yield mock.patch.object(receiving, "_row", another)
 
 
-@bug
+@bug("crashing", 400, seed=1)
 def done_before_the_effect(sim: Simulation) -> Patches:
     look = applying._Account._look_at_all
 
@@ -229,7 +247,7 @@ def done_before_the_effect(sim: Simulation) -> Patches:
     yield mock.patch.object(applying._Account, "_look_at_all", hasty)
 
 
-@bug
+@bug("broken", 300, seed=1)
 def failed_is_done(sim: Simulation) -> Patches:
     def give_up(lease: Any, events: Any, error: str, *, now: Any) -> None:
         lease.rows().update(state="done", due_at=None, lease="", handled_at=now)
@@ -237,21 +255,21 @@ def failed_is_done(sim: Simulation) -> Patches:
     yield mock.patch.object(inbox, "postpone", give_up)
 
 
-@bug
+@bug("crashing", 400, seed=1)
 def lease_without_end(sim: Simulation) -> Patches:
     yield mock.patch.object(inbox, "_lease_length", lambda: timedelta(days=3650))
 
 
-@bug
+@bug("silent", 300, seed=1)
 def no_missing_parents(sim: Simulation) -> Patches:
     yield mock.patch.object(applying, "_fetch_parents", lambda *arguments: None)
-    yield mock.patch.object(store, "repair_links", lambda credential: 0)
+    yield mock.patch.object(store, "repair_links", lambda credential, **options: 0)
 
 
 # The sync
 
 
-@bug
+@bug("silent", 500, seed=1)
 def cursor_at_the_end_of_the_sync(sim: Simulation) -> Patches:
     finish = runs.finish
 
@@ -264,17 +282,17 @@ def cursor_at_the_end_of_the_sync(sim: Simulation) -> Patches:
     yield mock.patch.object(catchup, "OVERLAP", timedelta(0))
 
 
-@bug
+@bug("silent", 400, seed=1)
 def no_catch_up(sim: Simulation) -> Patches:
     yield mock.patch.object(catchup, "collect", lambda *arguments, **options: None)
 
 
-@bug
+@bug("patient", 500, seed=1)
 def only_new_balance_transactions(sim: Simulation) -> Patches:
     yield mock.patch.object(catchup, "POLLED", dict.fromkeys(catchup.POLLED, timedelta(0)))
 
 
-@bug
+@bug("calm", 200, seed=1)
 def first_page_only(sim: Simulation) -> Patches:
     list_page = StripeGateway.list_page
     yield mock.patch.object(
@@ -282,7 +300,7 @@ def first_page_only(sim: Simulation) -> Patches:
     )  # fmt: skip
 
 
-@bug
+@bug("calm", 400, seed=1)
 def page_goes_on_a_second_later(sim: Simulation) -> Patches:
     advance = spans.Board.advance
 
@@ -294,12 +312,12 @@ def page_goes_on_a_second_later(sim: Simulation) -> Patches:
     yield mock.patch.object(spans.Board, "advance", jumpy)
 
 
-@bug
+@bug("races", 400, seed=1)
 def not_listed_means_gone(sim: Simulation) -> Patches:
     yield mock.patch.object(pulling._Pull, "_look", lambda self, resource, stripe_id: None)
 
 
-@bug
+@bug("restless", 500, seed=1)
 def checkpoint_before_the_rows(sim: Simulation) -> Patches:
     write = pulling._Pull._write
 
@@ -315,7 +333,7 @@ def checkpoint_before_the_rows(sim: Simulation) -> Patches:
 # Writing to Stripe, and the books
 
 
-@bug
+@bug("restless", 600, seed=1)
 def fresh_idempotency_key(sim: Simulation) -> Patches:
     create = StripeGateway.create
 
@@ -326,6 +344,6 @@ def fresh_idempotency_key(sim: Simulation) -> Patches:
     yield mock.patch.object(outbox, "_find", lambda *arguments: None)
 
 
-@bug
+@bug("calm", 300, seed=1)
 def booked_only_by_events(sim: Simulation) -> Patches:
     yield mock.patch.object(journal, "book_all", lambda *arguments, **options: journal.Booked())

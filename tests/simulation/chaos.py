@@ -41,6 +41,8 @@ PROFILES: dict[str, Chaos] = {
     "lossy": Chaos(drop=0.4, lose=0.1, duplicate=0.1, ack_lost=0.3, delay_steps=400, jump=0.003),
     "faulty": Chaos(fault=0.2, ack_lost=0.05, clog=0.1, jump=0.002),
     "crashing": Chaos(crash=0.04, duplicate=0.1, clog=0.1, jump=0.002),
+    "contended": Chaos(full_sync=1.0, clog=0.5, clog_steps=80, switch=0.3, busy=0.25, batch=32),
+    "broken": Chaos(fault=0.5, busy=0.1),
     "silent": Chaos(lose=0.6, clog=0.3, switch=0.1, busy=0.12, sync_every_minutes=1, full_sync=0.0),
     "patient": Chaos(jump=0.02, busy=0.08, full_sync=0.0),
     "restless": Chaos(crash=0.08, jump=0.01, busy=0.08, full_sync=0.0),
