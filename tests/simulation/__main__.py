@@ -154,7 +154,7 @@ def _seeds_to_find(name: str, chosen: argparse.Namespace) -> tuple[str, Any]:
     from tests.simulation.run import simulate
 
     known = BUGS[name]
-    for seed in (known.seed, *range(1, chosen.within + 1)):
+    for seed in (known.seed or 1, *range(1, chosen.within + 1)):
         result = simulate(seed, known.profile, chosen.steps or known.steps, bug=name)
         if result.error:
             break

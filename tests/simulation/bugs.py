@@ -36,7 +36,7 @@ Plant = Callable[["Simulation"], Patches]
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug, and the run that finds it first."""
+    """A planted bug, and the run that finds it first; seed 0 where none is known with today's code."""
 
     plant: Plant
     profile: str
@@ -57,7 +57,7 @@ def planted(name: str, sim: Simulation) -> Iterator[None]:
 
 
 def bug(profile: str, steps: int, *, seed: int) -> Callable[[Plant], Plant]:
-    """Register a plant; `seed` is the first of this profile and length that finds it."""
+    """Register a plant; `seed` is the first of this profile and length that finds it, or 0."""
 
     def register(plant: Plant) -> Plant:
         BUGS[plant.__name__] = Bug(plant, profile, steps, seed)
@@ -129,13 +129,13 @@ def blind_overwrite(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "save_many", lambda *a, seen, **o: save_many(*a, seen=1 << 60, **o))
 
 
-@bug("races", 500, seed=1)
+@bug("races", 500, seed=0)
 def counter_drawn_after_the_look(sim: Simulation) -> Patches:
     write = applying._write
     yield mock.patch.object(applying, "_write", lambda c, tasks, gateway, seen: write(c, tasks, gateway, store.draw()))
 
 
-@bug("races", 500, seed=1)
+@bug("races", 500, seed=0)
 def counter_drawn_after_the_page(sim: Simulation) -> Patches:
     write = pulling._Pull._write
 
@@ -146,7 +146,7 @@ def counter_drawn_after_the_page(sim: Simulation) -> Patches:
     yield mock.patch.object(pulling._Pull, "_write", late)
 
 
-@bug("contended", 500, seed=1)
+@bug("contended", 500, seed=0)
 def version_of_the_look_instead_of_the_write(sim: Simulation) -> Patches:
     save_many = store.save_many
 
@@ -170,7 +170,7 @@ def loser_is_done_all_the_same(sim: Simulation) -> Patches:
     yield mock.patch.object(applying, "_write", content)
 
 
-@bug("calm", 300, seed=1)
+@bug("calm", 300, seed=2)
 def no_tombstone(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "mark_deleted", lambda *arguments, **options: 0)
 
@@ -192,7 +192,7 @@ def tombstone_revives(sim: Simulation) -> Patches:
     yield mock.patch.object(store, "mark_deleted", mark)
 
 
-@bug("broken", 300, seed=1)
+@bug("broken", 300, seed=2)
 def any_error_means_gone(sim: Simulation) -> Patches:
     look = StripeGateway.look
 
@@ -247,7 +247,7 @@ def done_before_the_effect(sim: Simulation) -> Patches:
     yield mock.patch.object(applying._Account, "_look_at_all", hasty)
 
 
-@bug("broken", 300, seed=1)
+@bug("broken", 300, seed=0)
 def failed_is_done(sim: Simulation) -> Patches:
     def give_up(lease: Any, events: Any, error: str, *, now: Any) -> None:
         lease.rows().update(state="done", due_at=None, lease="", handled_at=now)
@@ -255,7 +255,7 @@ def failed_is_done(sim: Simulation) -> Patches:
     yield mock.patch.object(inbox, "postpone", give_up)
 
 
-@bug("crashing", 400, seed=1)
+@bug("crashing", 400, seed=0)
 def lease_without_end(sim: Simulation) -> Patches:
     yield mock.patch.object(inbox, "_lease_length", lambda: timedelta(days=3650))
 
@@ -287,7 +287,7 @@ def no_catch_up(sim: Simulation) -> Patches:
     yield mock.patch.object(catchup, "collect", lambda *arguments, **options: None)
 
 
-@bug("patient", 500, seed=1)
+@bug("patient", 500, seed=0)
 def only_new_balance_transactions(sim: Simulation) -> Patches:
     yield mock.patch.object(catchup, "POLLED", dict.fromkeys(catchup.POLLED, timedelta(0)))
 
@@ -300,7 +300,7 @@ def first_page_only(sim: Simulation) -> Patches:
     )  # fmt: skip
 
 
-@bug("calm", 400, seed=1)
+@bug("calm", 200, seed=1)
 def page_goes_on_a_second_later(sim: Simulation) -> Patches:
     advance = spans.Board.advance
 
@@ -312,12 +312,12 @@ def page_goes_on_a_second_later(sim: Simulation) -> Patches:
     yield mock.patch.object(spans.Board, "advance", jumpy)
 
 
-@bug("races", 400, seed=1)
+@bug("races", 400, seed=2)
 def not_listed_means_gone(sim: Simulation) -> Patches:
     yield mock.patch.object(pulling._Pull, "_look", lambda self, resource, stripe_id: None)
 
 
-@bug("restless", 500, seed=1)
+@bug("restless", 500, seed=0)
 def checkpoint_before_the_rows(sim: Simulation) -> Patches:
     write = pulling._Pull._write
 
@@ -333,7 +333,7 @@ def checkpoint_before_the_rows(sim: Simulation) -> Patches:
 # Writing to Stripe, and the books
 
 
-@bug("restless", 600, seed=1)
+@bug("restless", 600, seed=2)
 def fresh_idempotency_key(sim: Simulation) -> Patches:
     create = StripeGateway.create
 
