@@ -177,7 +177,7 @@ def _method(world: World, params: Params) -> Object | None:
 
 OPERATIONS = [
     op("POST", "/v1/payment_intents", create,
-       "amount!:int amount_details:{tax:{total_tax_amount:int}} currency!:str customer:str confirm:bool"
+       "amount!:int amount_details:{tax:{total_tax_amount!:int}} currency!:str customer:str confirm:bool"
        " capture_method:automatic|automatic_async|manual"
        " automatic_payment_methods:{enabled!:bool allow_redirects:always|never}"
        f" confirmation_method:automatic|manual {_COMMON} {_CONFIRM}"),

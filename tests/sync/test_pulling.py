@@ -317,7 +317,7 @@ def test_the_second_run_asks_only_for_what_changed(credential: StripeCredential,
     assert (first.kind, done.kind, done.state) == ("full", "incremental", "done")
     assert StripeCustomer.objects.get().name == "changed"
     asked = {path.split("?")[0] for path in stripe_stub.requests}
-    assert asked == {"/v1/events", "/v1/customers/cus_1", "/v1/balance_transactions", "/v1/payouts"}
+    assert asked == {"/v1/events", "/v1/customers/cus_1", "/v1/balance_transactions", "/v1/payouts", "/v1/balance"}
 
 
 def test_what_was_deleted_since_becomes_a_tombstone(credential: StripeCredential, stripe_stub: StripeStub) -> None:
