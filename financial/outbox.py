@@ -65,7 +65,8 @@ def create(
         raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
     seen = store.draw()
     try:
-        payload = (None if is_new else _find(request, resource, gateway)) or _send(request, resource, body, gateway)
+        before = None if is_new else _done_before(request, resource, gateway, now)
+        payload = before or _send(request, resource, body, gateway)
     except GatewayError as error:
         _close(request, State.UNKNOWN if isinstance(error, OutcomeUnknown) else State.REFUSED, error=error)
         if isinstance(error, CardDeclined) and error.payment_intent_id:
@@ -125,23 +126,33 @@ def _send(
     key = request.idempotency_key
     try:
         return gateway.create(resource.service, bodies.marked(body, key), idempotency_key=key)
-    except OutcomeUnknown:
-        found = _find(request, resource, gateway)
+    except OutcomeUnknown as unknown:
+        try:
+            found = _find(request, resource, gateway)
+        except GatewayError:
+            found = None
         if found is None:
-            raise
+            raise unknown from None
         return found
+
+
+def _done_before(
+    request: StripeRequest, resource: Resource, gateway: StripeGateway, now: datetime
+) -> dict[str, Any] | None:
+    """Return what an earlier attempt created. Stripe forgets a key after a day: then nothing is sent before we know."""
+    try:
+        return _find(request, resource, gateway)
+    except GatewayError as error:
+        if request.created_at > now - KEY_LASTS:
+            return None
+        raise OutcomeUnknown(f"Whether it was done before cannot be told now ({error.message}). Try again.") from error
 
 
 def _find(request: StripeRequest, resource: Resource, gateway: StripeGateway) -> dict[str, Any] | None:
     """Return what an earlier attempt created, by the mark it left in the metadata; None where there is no such thing."""
     since = int((request.created_at - CLOCKS_DIFFER).timestamp())
-    try:
-        recent = gateway.iterate(resource.path, {"created[gte]": since, **resource.list_params})
-        return next(
-            (item for item in islice(recent, LOOK_BACK) if bodies.mark_of(item) == request.idempotency_key), None
-        )
-    except GatewayError:
-        return None  # unknown it stays
+    recent = gateway.iterate(resource.path, {"created[gte]": since, **resource.list_params})
+    return next((item for item in islice(recent, LOOK_BACK) if bodies.mark_of(item) == request.idempotency_key), None)
 
 
 def fetch_and_save(

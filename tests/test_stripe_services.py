@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
 from financial.errors import (
     CardDeclined,
@@ -228,6 +230,24 @@ def test_after_an_unknown_outcome_the_same_form_does_it_once(service: StripeServ
 
     assert [item["id"] for item in service.gateway.iterate("/v1/products", {})] == [product.stripe_id]
     assert StripeRequest.objects.get().state == "done"
+
+
+def test_days_after_an_unknown_outcome_nothing_is_sent_before_it_is_known(
+    service: StripeService, sandbox: Server
+) -> None:
+    away = {"kind": "error_before", "method": "GET", "path": "/v1/products", "count": 6}
+    sandbox.world.faults.load([{"kind": "error_after", "method": "POST", "path": "/v1/products", "count": 1}, away])
+    with pytest.raises(OutcomeUnknown):
+        service.create_product("Novel", idempotency_key="form-1")
+    StripeRequest.objects.update(created_at=timezone.now() - timedelta(days=3))
+    sandbox.world.idempotency.kept.clear()  # Stripe forgets a key after a day
+    sandbox.world.faults.load([away])
+
+    with pytest.raises(OutcomeUnknown, match="cannot be told now"):
+        service.create_product("Novel", idempotency_key="form-1")
+
+    product = service.create_product("Novel", idempotency_key="form-1")
+    assert [item["id"] for item in service.gateway.iterate("/v1/products", {})] == [product.stripe_id]
 
 
 def test_objects_of_another_credential_are_refused(service: StripeService) -> None:
