@@ -33,7 +33,7 @@ class Floor:
             ("customer_id", "BIGINT"), ("customer_stripe_id", text), ("amount_minor", "BIGINT"),
             ("amount_received_minor", "BIGINT"), ("currency", text), ("status", text), ("description", text),
             ("latest_charge_stripe_id", text), ("capture_method", text), ("canceled_at", "BIGINT"), ("error_code", text),
-            ("error_decline_code", text), ("error_message", text),
+            ("error_decline_code", text), ("error_message", text), ("tax_minor", "BIGINT NOT NULL"),
         ),
     }  # fmt: skip
 
@@ -141,5 +141,5 @@ def _payment_row(item: Payload, created: Any) -> tuple[Any, ...]:
     return (
         *_common(item, created), None, item["customer"] or "", item["amount"], item["amount_received"], item["currency"],
         item["status"], item["description"] or "", item["latest_charge"] or "", item["capture_method"],
-        item["canceled_at"], "", "", "",
+        item["canceled_at"], "", "", "", 0,
     )  # fmt: skip
