@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("financial.stripe_services.outbox")
 State = StripeRequest.State
 IN_FLIGHT = timedelta(seconds=90)
+ABANDONED = timedelta(minutes=10)  # no call with its retries takes so long
 KEY_LASTS = timedelta(hours=23)  # at Stripe a day
 CLOCKS_DIFFER = timedelta(minutes=10)
 LOOK_BACK = 1000  # objects of the kind created since
@@ -79,6 +80,16 @@ def create(
         _close(request, State.DONE, object_stripe_id=str(payload["id"]))
     logger.info("%s created=%s", resource.name, payload["id"])
     return row or _row(credential, resource, str(payload["id"]), gateway)
+
+
+def give_up_abandoned(*, now: datetime) -> int:
+    """Say of requests whose process ended before the answer was kept that their outcome is unknown; return how many.
+
+    Sent again, the same form finds what was done. What was done arrives by webhook or sync in any case.
+    """
+    abandoned = StripeRequest.objects.filter(state=State.SENDING, updated_at__lt=now - ABANDONED)
+    said = "The process ended before Stripe's answer was kept. Send the same form again: it does it once."
+    return abandoned.update(state=State.UNKNOWN, error=said, updated_at=now)
 
 
 def once(

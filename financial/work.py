@@ -1,4 +1,4 @@
-"""One round of whatever waits in rows: events to apply, syncs asked for or due, mails to send again. Called by engines."""
+"""One round of whatever waits in rows: events to apply, syncs asked for or due, what was left behind. Called by engines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from financial import conf, notices, sync, webhooks
+from financial import conf, notices, outbox, sync, webhooks
 from financial.errors import CredentialRefused, SyncAlreadyRunning
 from financial.models import StripeCredential, SyncRun
 from financial.stripe_services import gateway_for, request_sync, run_sync
@@ -28,10 +28,11 @@ def apply_events() -> bool:
 
 
 def do_chores() -> bool:
-    """Run a sync that was asked for or is due, send mails again, and return whether there may be more."""
+    """Run a sync asked for or due, see to requests and mails left behind, and return whether there may be more."""
     now = timezone.now()
     ask_for_regular_sync(now)
     ran = _next_sync(now)
+    outbox.give_up_abandoned(now=now)
     notices.send_waiting()
     return ran
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from financial import work
-from financial.models import StripeCredential, SyncRun
+from financial.models import StripeCredential, StripeRequest, SyncRun
 from tests.stripe_stub import StripeStub
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +69,33 @@ def test_a_round_of_work_runs_what_is_due(credential: StripeCredential, stripe_s
 
     assert list(SyncRun.objects.order_by("pk").values_list("state", flat=True)) == ["done", "done"]
     assert not work.once()
+
+
+def request_left_behind(credential: StripeCredential, minutes_ago: int, **options: Any) -> StripeRequest:
+    request = StripeRequest.objects.create(
+        credential=credential, operation="product.create", fingerprint="f", **options
+    )
+    then = timezone.now() - timedelta(minutes=minutes_ago)
+    StripeRequest.objects.filter(pk=request.pk).update(updated_at=then)
+    return request
+
+
+def test_a_request_whose_process_died_is_said_to_be_of_unknown_outcome(credential: StripeCredential) -> None:
+    left = request_left_behind(credential, 11, idempotency_key="a" * 32)
+
+    work.do_chores()
+
+    left.refresh_from_db()
+    assert left.state == StripeRequest.State.UNKNOWN
+    assert "Send the same form again" in left.error
+
+
+def test_a_request_under_way_or_answered_is_left_as_it_is(credential: StripeCredential) -> None:
+    under_way = request_left_behind(credential, 9, idempotency_key="a" * 32)
+    done = request_left_behind(credential, 11, idempotency_key="b" * 32, state=StripeRequest.State.DONE)
+
+    work.do_chores()
+
+    under_way.refresh_from_db()
+    done.refresh_from_db()
+    assert (under_way.state, done.state) == (StripeRequest.State.SENDING, StripeRequest.State.DONE)

@@ -19,10 +19,10 @@ from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
 from financial.reports import recurring
 from financial.reports.periods import fitting_group, usual_group
+from financial.spreadsheets import text_cell
 from financial.views.base import StaffView
 
 PAYOUTS = "financial.view_stripepayout"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def report_csv(
     for row in rows:
         amounts = (_plain(getattr(row.figures, name), currency) for name in _CSV_MONEY.values())
         counts = (row.figures.count, row.figures.estimated)
-        out.writerow([row.start, row.last, credential.mode, cell(currency.upper()), *counts, *amounts])
+        out.writerow([row.start, row.last, credential.mode, text_cell(currency.upper()), *counts, *amounts])
     name = f"financial-{credential.mode}-{currency if currency.isalnum() else 'other'}-by-{group}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
@@ -231,8 +231,3 @@ def _plain(amount_minor: int, currency: str) -> str:
         return f"{money.to_major(amount_minor, currency):f}"
     except UnknownCurrency:
         return f"{amount_minor} minor units"
-
-
-def cell(text: str) -> str:
-    """Return text a spreadsheet will not run as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
