@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from financial import forms
 from financial.card_numbers import passes_luhn
 from financial.errors import CredentialRefused, IdempotencyConflict, OutcomeUnknown, RequestRefused
-from financial.models import StripeCredential
+from financial.forms.subscriptions import PRICES_MAX
+from financial.models import StripeCredential, StripeCustomer
 from tests.views import rows as make
 
 pytestmark = pytest.mark.django_db
@@ -189,7 +190,7 @@ def subscribed(**values: Any) -> Any:
 def test_a_subscription_needs_a_payment_method_or_a_trial() -> None:
     assert "no default payment method" in errors(subscribed())["customer"]
     credential = make.credential()
-    credential_customers = forms.StripeCustomer.objects.of(credential)
+    credential_customers = StripeCustomer.objects.of(credential)
     credential_customers.all().delete()
     assert subscribed(trial_days="14").is_valid()
     credential_customers.update(email="other@example.com")
@@ -226,7 +227,7 @@ def test_an_old_price_is_offered_when_its_address_asks_for_it() -> None:
     credential = make.credential()
     product = make.product(credential)
     old = make.price(product, type="recurring", created_at=make.NOON - timedelta(days=365))
-    for _ in range(forms.PRICES_MAX):
+    for _ in range(PRICES_MAX):
         make.price(product, type="recurring")
     asked = forms.SubscriptionForm(credential=credential, initial={"price": old.stripe_id})
     assert asked.fields["price"].widget.choices[1][0] == old.stripe_id

@@ -22,6 +22,7 @@ from django.db import connection
 from django.test.utils import override_settings
 
 from financial import signing, stripe_services
+from financial.errors import SyncAlreadyRunning
 from financial.gateway import StripeGateway
 from financial.gateway.budget import Budget
 from financial.models import StripeCredential, StripeWebhookEvent, SyncRun
@@ -351,7 +352,7 @@ class Simulation:
             try:
                 run = stripe_services.request_sync(self.credential, requested_by="the simulation", kind=kind)
                 break
-            except stripe_services.SyncAlreadyRunning:
+            except SyncAlreadyRunning:
                 self._until_quiet()
         assert run is not None
         self._until_quiet()

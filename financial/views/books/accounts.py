@@ -11,8 +11,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from financial import book_forms, handwriting, reports
+from financial import handwriting, reports
 from financial.errors import FinancialError
+from financial.forms import books
 from financial.models import Account, CategoryAccount
 from financial.views.base import StaffView
 
@@ -58,18 +59,18 @@ class AccountDetail(StaffView):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         account = get_object_or_404(Account, pk=pk)
-        return self._show(account, book_forms.AccountNameForm(initial={"name": account.name}))
+        return self._show(account, books.AccountNameForm(initial={"name": account.name}))
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         account = get_object_or_404(Account, pk=pk)
-        form = book_forms.AccountNameForm(request.POST)
+        form = books.AccountNameForm(request.POST)
         if not form.is_valid():
             return self._show(account, form, status=422)
         handwriting.rename(request.user, account, form.cleaned_data["name"])
         messages.success(request, f"{account.code} is now called “{form.cleaned_data['name']}”.")
         return redirect("financial:accounts")
 
-    def _show(self, account: Account, form: book_forms.AccountNameForm, status: int = 200) -> HttpResponse:
+    def _show(self, account: Account, form: books.AccountNameForm, status: int = 200) -> HttpResponse:
         can_rename = self.can(RENAME_PERMISSION)
         context = {
             "account": account,
@@ -115,4 +116,4 @@ class SuspensePage(StaffView):
         )
 
     def _accounts(self) -> Any:
-        return book_forms.writable(handwriting.chart()).order_by("type", "name")
+        return books.writable(handwriting.chart()).order_by("type", "name")

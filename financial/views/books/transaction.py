@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from financial import book_forms, conf, handwriting
+from financial import conf, handwriting
 from financial.errors import FinancialError
+from financial.forms import books
 from financial.models import Account, StripeTransaction, Transaction
 from financial.pricing import fee_drift_minor
 from financial.views.base import StaffView
@@ -85,11 +86,11 @@ class TransactionDetail(StaffView):
             status=status,
         )
 
-    def _form(self, row: Transaction, data: Any = None) -> book_forms.ReclassifyForm | None:
+    def _form(self, row: Transaction, data: Any = None) -> books.ReclassifyForm | None:
         sources = [found.account for found in handwriting.movable(row)]
         if not sources:
             return None
-        return book_forms.ReclassifyForm(data, accounts=Account.objects.all(), sources=sources)
+        return books.ReclassifyForm(data, accounts=Account.objects.all(), sources=sources)
 
     def _movement(self, row: Transaction) -> str:
         """The balance transaction as Stripe sent it, for those who may see such."""
@@ -162,11 +163,11 @@ class TransactionCreate(StaffView):
     def get(self, request: HttpRequest) -> HttpResponse:
         today = timezone.now().astimezone(conf.time_zone()).date()
         return self._show(
-            book_forms.TransactionForm(credential=None, accounts=self.accounts, initial={"on": today.isoformat()})
+            books.TransactionForm(credential=None, accounts=self.accounts, initial={"on": today.isoformat()})
         )
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
-        form = book_forms.TransactionForm(request.POST, credential=None, accounts=self.accounts)
+        form = books.TransactionForm(request.POST, credential=None, accounts=self.accounts)
         if not form.is_valid():
             return self._show(form, status=422)
         data = {name: value for name, value in form.cleaned_data.items() if name not in ("kind", "idempotency_key")}
@@ -178,6 +179,6 @@ class TransactionCreate(StaffView):
         messages.success(request, f"{row.get_kind_display()} booked.")
         return redirect("financial:transaction", pk=row.pk)
 
-    def _show(self, form: book_forms.TransactionForm, status: int = 200) -> HttpResponse:
+    def _show(self, form: books.TransactionForm, status: int = 200) -> HttpResponse:
         context = {"form": form, "noun": "transaction", "back_url": reverse("financial:house")}
         return self.page("financial/transaction_form.html", context, status=status)

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from financial import conf, handwriting, reports
-from financial.ledger_filters import TransactionFilter
+from financial.filters.ledger import TransactionFilter
 from financial.models import (
     Account,
     Entry,

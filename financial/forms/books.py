@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from financial import conf, money
 from financial.errors import InvalidAmount
-from financial.forms import ActionForm, Amount, Text, currency_field, long_text
+from financial.forms.base import ActionForm
+from financial.forms.fields import Amount, Text, currency_field, long_text
 from financial.models import Account
 
 KINDS = (

@@ -12,7 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from financial import conf, money, reports
-from financial.filters import MirrorFilter, _choice, _day, _state, _text, customers_like
+from financial.filters.base import MirrorFilter, choice_field, customers_like, day_field, state_field, text_field
 from financial.models import (
     Account,
     Entry,
@@ -39,14 +39,14 @@ FEW_ENTRIES = 20_000
 class TransactionFilter(MirrorFilter):
     states = TRANSACTION_STATES
 
-    q = _text("search", "Search", "txn_…, ch_…, re_…, po_… or pi_… id")
-    status = _state(TRANSACTION_STATES)
-    kind = _choice("by_kind", "Kind", Transaction.Kind.choices, "Any kind")
-    date_from = _day("since", "Booked from")
-    date_to = _day("until", "Booked to")
-    account = _choice("by_account", "Account", (), "Any account")
-    figure = _choice("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
-    customer = _text("of_customer", "Customer", "E-mail, name or cus_… id")
+    q = text_field("search", "Search", "txn_…, ch_…, re_…, po_… or pi_… id")
+    status = state_field(TRANSACTION_STATES)
+    kind = choice_field("by_kind", "Kind", Transaction.Kind.choices, "Any kind")
+    date_from = day_field("since", "Booked from")
+    date_to = day_field("until", "Booked to")
+    account = choice_field("by_account", "Account", (), "Any account")
+    figure = choice_field("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
+    customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
     currency = filters.CharFilter(
         method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
     )

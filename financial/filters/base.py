@@ -1,0 +1,168 @@
+"""What every list can be narrowed by: state tabs, text and days; chips and tabs that say what is in force."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import django_filters as filters
+from django import forms
+from django.core import validators
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+
+from financial import conf
+from financial.models import (
+    StripeCredential,
+    StripeCustomer,
+)
+
+QUERY_LENGTH_MAX = 200
+DAYS = [validators.MinValueValidator(dt.date(2000, 1, 1)), validators.MaxValueValidator(dt.date(2100, 1, 1))]
+
+
+def starts_with(column: str, text: str) -> Q:
+    """Match the beginning of a column as typed, in lower case and as a name is written: forms an index can serve."""
+    found = Q()
+    for variant in dict.fromkeys((text, text.lower(), text.title())):
+        found |= Q(**{f"{column}__startswith": variant})
+    return found
+
+
+def customers_like(credential: StripeCredential | None, text: str) -> QuerySet[StripeCustomer]:
+    """Return the customers with this id, or whose e-mail or name begins with `text`."""
+    customers = StripeCustomer.objects.of(credential)
+    if text.startswith("cus_"):
+        return customers.filter(stripe_id=text)
+    return customers.filter(starts_with("email", text) | starts_with("name", text))
+
+
+def text_field(method: str, label: str, placeholder: str) -> filters.CharFilter:
+    widget = forms.TextInput(attrs={"type": "search", "placeholder": placeholder, "autocomplete": "off"})
+    return filters.CharFilter(method=method, label=label, max_length=QUERY_LENGTH_MAX, widget=widget)
+
+
+def choice_field(method: str, label: str, choices: Iterable[tuple[str, str]], empty: str, **options: Any) -> Any:
+    return filters.ChoiceFilter(method=method, label=label, choices=list(choices), empty_label=empty, **options)
+
+
+def state_field(states: dict[str, tuple[str, Q]]) -> Any:
+    """The tabs: a hidden field of the form, so that a search stays in its tab."""
+    return choice_field(
+        "by_state", "Status", ((key, label) for key, (label, _) in states.items()), "All", widget=forms.HiddenInput
+    )
+
+
+def day_field(method: str, label: str) -> filters.DateFilter:
+    return filters.DateFilter(
+        method=method, label=label, widget=forms.DateInput(attrs={"type": "date"}), validators=DAYS
+    )
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One filter in force, and the query that drops it."""
+
+    label: str
+    value: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One state to show, and the query that shows it; `count` where the rows in it were counted."""
+
+    label: str
+    query: str
+    is_current: bool
+    key: str = ""
+    count: str = ""
+
+
+class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
+    """Filters every list has: state tabs, text, and the days between which a row was created."""
+
+    states: ClassVar[dict[str, tuple[str, Q]]] = {}
+
+    date_from = day_field("since", "Created from")
+    date_to = day_field("until", "Created to")
+
+    def __init__(self, data: Any, queryset: QuerySet[Any], *, credential: StripeCredential | None) -> None:
+        super().__init__(data, queryset=queryset)
+        self.credential = credential
+        days = ("date_from", "date_to")
+        self.form.order_fields([name for name in self.form.fields if name not in days] + [*days])
+
+    def rows(self) -> QuerySet[Any]:
+        """Return what was found; nothing at all while a filter is invalid."""
+        found: QuerySet[Any] = self.qs if self.is_valid() else self.queryset.none()
+        return found
+
+    def is_valid(self) -> bool:
+        self._check_range("date_from", "date_to", "The last day is before the first.")
+        return not self.form.errors
+
+    def _check_range(self, first: str, last: str, message: str) -> None:
+        self.form.errors  # noqa: B018  (runs the form)
+        start, end = (self.form.cleaned_data.get(name) for name in (first, last))
+        if start is not None and end is not None and start > end and last not in self.form.errors:
+            self.form.add_error(last, message)
+
+    def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(self.states[value][1])
+
+    def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(created_at__gte=start_of(value))
+
+    def until(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
+        return rows.filter(created_at__lt=start_of(value + dt.timedelta(days=1)))
+
+    def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(customer__in=customers_like(self.credential, value))
+
+    def chips(self) -> list[Chip]:
+        """Return the filters in force, but for the tab."""
+        data, fields = self.data, self.form.fields
+        return [
+            Chip(str(fields[name].label), _shown(fields[name], data[name]), without(data, name))
+            for name in fields
+            if name != "status" and data.get(name, "").strip()
+        ]
+
+    def tabs(self) -> list[Tab]:
+        current = self.data.get("status", "")
+        rest = without(self.data, "status")
+        tabs = [Tab("All", rest, not current)]
+        for key, (label, _) in self.states.items():
+            tabs.append(Tab(label, f"{rest}&status={key}" if rest else f"status={key}", current == key, key))
+        return tabs
+
+    def errors(self) -> list[tuple[str, str]]:
+        """Return (label, message) of every invalid filter, the hidden one's too."""
+        fields = self.form.fields
+        return [
+            (str(fields[name].label) if name in fields else "", str(message))
+            for name, messages in self.form.errors.items()
+            for message in messages
+        ]
+
+
+def start_of(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), tzinfo=conf.time_zone())
+
+
+def _shown(field: forms.Field, value: str) -> str:
+    choices = dict(getattr(field, "choices", ()))
+    return str(choices.get(value, value))[:60]
+
+
+def without(data: QueryDict, *names: str) -> str:
+    """Return the query of a list without these parameters, and without the place on it."""
+    rest = data.copy()
+    for name in (*names, "after", "before", "format"):
+        rest.pop(name, None)
+    for name in [name for name, value in rest.items() if not value]:
+        del rest[name]
+    return rest.urlencode()

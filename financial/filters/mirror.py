@@ -1,0 +1,175 @@
+"""Filters of products, customers, payments and subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+import django_filters as filters
+from django import forms
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from financial import money
+from financial.filters.base import (
+    MirrorFilter,
+    choice_field,
+    customers_like,
+    starts_with,
+    state_field,
+    text_field,
+)
+from financial.filters.states import CUSTOMER_STATES, PAYMENT_STATES, PRODUCT_STATES, SUBSCRIPTION_STATES, has_charge
+from financial.models import (
+    StripeCharge,
+    StripeCustomer,
+    StripePaymentIntent,
+    StripePrice,
+    StripeProduct,
+    StripeSubscription,
+)
+
+METHODS = (
+    ("card", "Card"),
+    ("card_present", "Card in person"),
+    ("link", "Link"),
+    ("sepa_debit", "SEPA Direct Debit"),
+    ("us_bank_account", "ACH Direct Debit"),
+    ("bacs_debit", "Bacs Direct Debit"),
+    ("customer_balance", "Bank transfer"),
+    ("paypal", "PayPal"),
+    ("klarna", "Klarna"),
+    ("ideal", "iDEAL"),
+    ("bancontact", "Bancontact"),
+    ("amazon_pay", "Amazon Pay"),
+    ("cashapp", "Cash App Pay"),
+)
+INTERVALS = (("day", "Daily"), ("week", "Weekly"), ("month", "Monthly"), ("year", "Yearly"))
+
+
+class ProductFilter(MirrorFilter):
+    states = PRODUCT_STATES
+
+    q = text_field("search", "Search", "Name or prod_… id")
+    status = state_field(PRODUCT_STATES)
+    type = choice_field("of_type", "Type", (("recurring", "Recurring"), ("one_time", "One-time")), "Any type")
+
+    class Meta:
+        model = StripeProduct
+        fields: Sequence[str] = ()
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value.startswith("prod_"):
+            return rows.filter(stripe_id=value)
+        if value.startswith(("price_", "plan_")):
+            return rows.filter(pk__in=StripePrice.objects.of(self.credential).filter(stripe_id=value).values("product"))
+        return rows.filter(starts_with("name", value))
+
+    def of_type(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(Exists(StripePrice.objects.alive().filter(product=OuterRef("pk"), type=value)))
+
+
+class CustomerFilter(MirrorFilter):
+    states = CUSTOMER_STATES
+
+    q = text_field("search", "Search", "E-mail, name or cus_… id")
+    status = state_field(CUSTOMER_STATES)
+
+    class Meta:
+        model = StripeCustomer
+        fields: Sequence[str] = ()
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value.startswith("cus_"):
+            return rows.filter(stripe_id=value)
+        return rows.filter(starts_with("email", value) | starts_with("name", value))
+
+
+class PaymentFilter(MirrorFilter):
+    states = PAYMENT_STATES
+
+    q = text_field("search", "Search", "pi_… or ch_… id, e-mail, last 4")
+    status = state_field(PAYMENT_STATES)
+    customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
+    currency = filters.CharFilter(
+        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
+    )
+    amount_from = filters.NumberFilter(method="at_least", label="Amount from", max_digits=15)
+    amount_to = filters.NumberFilter(method="at_most", label="Amount to", max_digits=15)
+    method = choice_field("by_method", "Method", METHODS, "Any method")
+
+    class Meta:
+        model = StripePaymentIntent
+        fields: Sequence[str] = ()
+
+    def is_valid(self) -> bool:
+        super().is_valid()
+        self._check_range("amount_from", "amount_to", "This is less than the amount to begin with.")
+        code = str(self.form.cleaned_data.get("currency") or "").lower()
+        if code and code not in money.CURRENCIES and "currency" not in self.form.errors:
+            self.form.add_error("currency", f"“{code}” is not a currency Stripe charges in.")
+        return not self.form.errors
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        charges = StripeCharge.objects.of(self.credential)
+        if value.startswith("pi_"):
+            return rows.filter(stripe_id=value)
+        if value.startswith(("ch_", "py_")):
+            return rows.filter(pk__in=charges.filter(stripe_id=value).values("payment_intent"))
+        found = Q(customer__in=customers_like(self.credential, value))
+        if len(value) == 4 and value.isascii() and value.isdecimal():
+            found |= Q(pk__in=charges.filter(card_last4=value).values("payment_intent"))
+        return rows.filter(found)
+
+    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(currency=value.lower())
+
+    def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
+        return rows.filter(_amounts("gte", value, ROUND_CEILING))
+
+    def at_most(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
+        return rows.filter(_amounts("lte", value, ROUND_FLOOR))
+
+    def by_method(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(has_charge(method_type=value))
+
+
+def _amounts(lookup: str, major: Decimal, rounding: str) -> Q:
+    """Compare an amount in major units with each row in its own currency: 49 is 4900 in usd and 49 in jpy."""
+    groups = ((0, money.ZERO_DECIMAL), (3, money.THREE_DECIMAL))
+    bounds = {digits: int(major.scaleb(digits).to_integral_value(rounding)) for digits in (0, 2, 3)}
+    special = money.ZERO_DECIMAL | money.THREE_DECIMAL
+    found = Q(**{f"amount_minor__{lookup}": bounds[2]}) & ~Q(currency__in=sorted(special))
+    for digits, codes in groups:
+        found |= Q(**{f"amount_minor__{lookup}": bounds[digits]}, currency__in=sorted(codes))
+    return found
+
+
+class SubscriptionFilter(MirrorFilter):
+    states = SUBSCRIPTION_STATES
+
+    q = text_field("search", "Search", "sub_… id, e-mail or name")
+    status = state_field(SUBSCRIPTION_STATES)
+    customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
+    product = text_field("of_product", "Product", "Name or prod_… id")
+    interval = choice_field("by_interval", "Billed", INTERVALS, "Any cycle")
+
+    class Meta:
+        model = StripeSubscription
+        fields: Sequence[str] = ()
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if value.startswith("sub_"):
+            return rows.filter(stripe_id=value)
+        if value.startswith(("price_", "plan_")):
+            return rows.filter(price__in=StripePrice.objects.of(self.credential).filter(stripe_id=value))
+        return self.of_customer(rows, name, value)
+
+    def of_product(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        products = StripeProduct.objects.of(self.credential)
+        exact = value.startswith("prod_")
+        products = products.filter(stripe_id=value) if exact else products.filter(starts_with("name", value))
+        return rows.filter(price__product__in=products)
+
+    def by_interval(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(price__interval=value)

@@ -1,0 +1,116 @@
+"""What each kind of row is shown as and found by, as one table of SQL conditions per kind.
+
+The state of a payment is Stripe's status of the payment joined with what happened to its charges; `PAYMENT_STATES` is
+the one table that says how, in SQL for the filters and in `payment_state` for a row at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from financial.models import (
+    StripeCharge,
+    StripePaymentIntent,
+    StripeSubscription,
+    StripeWebhookEvent,
+)
+from financial.reports.payouts import OPEN as PAYOUTS_OPEN
+
+
+def has_charge(**found: Any) -> Exists:
+    return Exists(StripeCharge.objects.filter(payment_intent=OuterRef("pk"), **found))
+
+
+def _subscriptions(*found: Q) -> Exists:
+    return Exists(StripeSubscription.objects.alive().filter(*found, customer=OuterRef("pk")))
+
+
+def _has(**found: Any) -> Q:
+    """The rare ones, read from the charges: one look at those, not one at each payment."""
+    return Q(pk__in=StripeCharge.objects.filter(payment_intent__isnull=False, **found).values("payment_intent"))
+
+
+_PAID = Q(status="succeeded")
+_PARTLY_CHARGES = {"refunded": False, "amount_refunded_minor__gt": 0}
+_NOT_DISPUTED = ~Q(has_charge(disputed=True))
+_NOT_REFUNDED = ~Q(has_charge(refunded=True))
+_NOT_PARTLY = ~Q(has_charge(**_PARTLY_CHARGES))
+_NO_METHOD = Q(status="requires_payment_method")
+
+# What a payment is shown as, in the order of the tabs; each is in one of them, or in none if Stripe has a new word.
+PAYMENT_STATES: dict[str, tuple[str, Q]] = {
+    "succeeded": ("Succeeded", _PAID & _NOT_DISPUTED & _NOT_REFUNDED & _NOT_PARTLY),
+    "processing": ("Processing", Q(status="processing")),
+    "requires_action": ("Needs the customer", Q(status="requires_action")),
+    "failed": ("Failed", _NO_METHOD & ~Q(error_code="")),
+    "refunded": ("Refunded", _PAID & _has(refunded=True) & _NOT_DISPUTED),
+    "partly_refunded": ("Partly refunded", _PAID & _has(**_PARTLY_CHARGES) & _NOT_DISPUTED & _NOT_REFUNDED),
+    "disputed": ("Disputed", _PAID & _has(disputed=True)),
+    "canceled": ("Canceled", Q(status="canceled")),
+    "requires_capture": ("Uncaptured", Q(status="requires_capture")),
+    "incomplete": ("Incomplete", Q(status="requires_confirmation") | (_NO_METHOD & Q(error_code=""))),
+}
+
+
+def payment_state(payment: StripePaymentIntent, charges: Iterable[StripeCharge]) -> str:
+    """Return the key of `PAYMENT_STATES` this payment is in, or Stripe's own word if it is in none."""
+    if payment.status == "succeeded":
+        charges = list(charges)
+        if any(charge.disputed for charge in charges):
+            return "disputed"
+        if any(charge.refunded for charge in charges):
+            return "refunded"
+        return "partly_refunded" if any(charge.amount_refunded_minor for charge in charges) else "succeeded"
+    if payment.status == "requires_payment_method":
+        return "failed" if payment.error_code else "incomplete"
+    return "incomplete" if payment.status == "requires_confirmation" else str(payment.status)
+
+
+_SUBSCRIBED = Q(status__in=StripeSubscription.ACTIVE_STATUSES)
+_CANCELING = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
+SUBSCRIPTION_STATES: dict[str, tuple[str, Q]] = {
+    "active": ("Active", _SUBSCRIBED),
+    "inactive": ("Inactive", ~_SUBSCRIBED),
+    "only_active": ("Paying", Q(status="active")),
+    "trialing": ("Trial", Q(status="trialing")),
+    "past_due": ("Past due", Q(status="past_due")),
+    "canceling": ("Canceling", _SUBSCRIBED & _CANCELING),
+    "unpaid": ("Unpaid", Q(status="unpaid")),
+    "paused": ("Paused", Q(status="paused")),
+    "incomplete": ("Incomplete", Q(status="incomplete")),
+    "incomplete_expired": ("Expired", Q(status="incomplete_expired")),
+    "canceled": ("Canceled", Q(status="canceled")),
+}
+CUSTOMER_STATES: dict[str, tuple[str, Q]] = {
+    "active": ("Subscribed", Q(_subscriptions(_SUBSCRIBED))),
+    "past_due": ("Past due", Q(_subscriptions(Q(status="past_due")))),
+    "none": ("No subscription", Q(deleted_at=None) & ~Q(_subscriptions())),
+    "delinquent": ("Delinquent", Q(delinquent=True)),
+    "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
+}
+PRODUCT_STATES: dict[str, tuple[str, Q]] = {
+    "active": ("Active", Q(active=True, deleted_at=None)),
+    "archived": ("Archived", Q(active=False, deleted_at=None)),
+    "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
+}
+PAYOUT_STATES: dict[str, tuple[str, Q]] = {
+    "paid": ("Paid", Q(status="paid")),
+    "in_transit": ("On the way", Q(status__in=("in_transit", "pending"))),
+    "failed": ("Failed", Q(status="failed")),
+    "canceled": ("Canceled", Q(status="canceled")),
+    "open": ("Unreconciled", PAYOUTS_OPEN),
+}
+EVENT_STATES: dict[str, tuple[str, Q]] = {
+    state.value: (label, Q(state=state.value))
+    for state, label in (
+        (StripeWebhookEvent.State.WAITING, "Waiting"),
+        (StripeWebhookEvent.State.DEAD, "Needs attention"),
+        (StripeWebhookEvent.State.QUARANTINED, "Unreadable"),
+        (StripeWebhookEvent.State.MISROUTED, "Other account"),
+        (StripeWebhookEvent.State.DONE, "Done"),
+        (StripeWebhookEvent.State.IGNORED, "Of no interest"),
+    )
+}

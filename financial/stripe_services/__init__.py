@@ -1,0 +1,54 @@
+"""The app's front door: `StripeService`, and the wiring credential → gateway → step.
+
+Every function is one call further; no rules, no SQL, no HTTP live here.
+"""
+
+from __future__ import annotations
+
+from financial.stripe_services.connection import gateway_for, test_connection
+from financial.stripe_services.inbox import (
+    apply_events,
+    event_payload,
+    fetch_event,
+    receive_webhook,
+    replay_dead_events,
+    replay_event,
+    replay_events,
+    set_event_aside,
+    signing_secrets,
+)
+from financial.stripe_services.registration import (
+    correct_webhook,
+    keep_previous_webhook_secret,
+    register_webhook,
+    unfinished_registration,
+    webhook_registration,
+    webhook_url_refusal,
+)
+from financial.stripe_services.service import StripeService
+from financial.stripe_services.syncing import rebuild_mrr, request_sync, run_sync, sync_now
+
+__all__ = [
+    "StripeService",
+    "apply_events",
+    "correct_webhook",
+    "event_payload",
+    "fetch_event",
+    "gateway_for",
+    "keep_previous_webhook_secret",
+    "rebuild_mrr",
+    "receive_webhook",
+    "register_webhook",
+    "replay_dead_events",
+    "replay_event",
+    "replay_events",
+    "request_sync",
+    "run_sync",
+    "set_event_aside",
+    "signing_secrets",
+    "sync_now",
+    "test_connection",
+    "unfinished_registration",
+    "webhook_registration",
+    "webhook_url_refusal",
+]

@@ -1,0 +1,52 @@
+"""The way to Stripe for a credential, and whose account its key opens."""
+
+from __future__ import annotations
+
+from financial import conf
+from financial.gateway import AccountFacts, Budget, StripeGateway
+from financial.models import (
+    StripeCredential,
+)
+
+
+def gateway_for(credential: StripeCredential) -> StripeGateway:
+    """Return the way to Stripe for a credential.
+
+    Raises:
+        CredentialRefused: it has no key, one of the other mode, or a live one that would go elsewhere than to Stripe.
+    """
+    return StripeGateway(
+        credential.usable_secret_key(),
+        base_url=conf.get("STRIPE_BASE_URL"),
+        connect_timeout_seconds=conf.get("STRIPE_CONNECT_TIMEOUT_SECONDS"),
+        read_timeout_seconds=conf.get("STRIPE_READ_TIMEOUT_SECONDS"),
+        attempts=conf.get("STRIPE_ATTEMPTS"),
+        backoff_seconds=conf.get("STRIPE_BACKOFF_SECONDS"),
+        budget=_budget_of(credential),
+    )
+
+
+def _budget_of(credential: StripeCredential) -> Budget:
+    """All gateways of a credential in this process share its requests a second."""
+    mode = "LIVE" if credential.livemode else "TEST"
+    return Budget.shared(
+        f"credential {credential.pk}",
+        conf.get(f"STRIPE_{mode}_REQUESTS_PER_SECOND"),
+        conf.get("STRIPE_ENDPOINT_REQUESTS_PER_SECOND"),
+    )
+
+
+def test_connection(credential: StripeCredential) -> AccountFacts:
+    """Ask Stripe whose account the credential's key opens, and remember the account's id.
+
+    Raises:
+        CredentialRefused, GatewayError: the key cannot be used; the message says why and what to do.
+    """
+    facts = gateway_for(credential).account()
+    StripeCredential.objects.filter(pk=credential.pk).update(
+        account_id=facts.account_id, needs_attention="", paused_until=None, pause_reason="", pauses=0
+    )
+    return facts
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # no test, whatever a collector thinks of the name
