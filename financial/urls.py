@@ -6,6 +6,7 @@ from django.urls import path
 
 from financial.views import actions, base, books, dashboard, deposits, endpoint, exports, inbox, mirror, sync, webhook
 from financial.views.metrics import Metrics
+from financial.views.style import StylePage
 
 app_name = "financial"
 
@@ -48,5 +49,6 @@ urlpatterns = [
     path("stripe/webhook/", webhook.receive, name="webhook"),
     path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
     path("exports/", exports.ExportPage.as_view(), name="exports"),
+    path("style/", StylePage.as_view(), name="style"),
     path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),
 ]

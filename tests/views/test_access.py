@@ -26,6 +26,7 @@ PAGES = {
     "revenue": "view_transaction",
     "fees": "view_transaction",
     "proof": "view_transaction",
+    "style": "view_transaction",
 }
 FORMS = ("product-new", "customer-new", "payment-new", "subscription-new")
 

@@ -1,0 +1,205 @@
+"""The style page: every token and every component as it looks, with the line that includes it.
+
+A component is a partial that two or more templates include. Rows and cells of a list (`…_row`, `…_cell`), excerpts of
+one model (`_mini_…`) and the empty states made of `_empty` (`_no_…`) are parts of their pages and not shown here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from django import forms
+from django.contrib.staticfiles import finders
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from financial import tokens
+from financial.paging import BoundedCount
+from financial.templatetags._words import ICONS
+from financial.views.base import StaffView
+
+
+class SampleForm(forms.Form):
+    """One field of each kind."""
+
+    name = forms.CharField(help_text="As it stands on the receipt.")
+    amount = forms.DecimalField(min_value=0)
+    currency = forms.ChoiceField(choices=[("usd", "USD"), ("eur", "EUR")])
+    note = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    timing = forms.ChoiceField(
+        choices=[("now", "At once"), ("end", "At the end of the period")], widget=forms.RadioSelect, initial="end"
+    )
+    notify = forms.BooleanField(required=False, label="Tell the customer by e-mail")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One partial: what it is for, how to include it, and values to show it with."""
+
+    partial: str
+    says: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    arguments: str = ""
+
+    @property
+    def include(self) -> str:
+        return f'{{% include "financial/{self.partial}"{self.arguments and " " + self.arguments} %}}'
+
+    def drawn(self, request: HttpRequest) -> SafeString:
+        return render_to_string(f"financial/{self.partial}", dict(self.given), request=request)
+
+
+DAY = dt.datetime(2026, 10, 15, 9, 30, tzinfo=dt.UTC)
+_TABS = [
+    SimpleNamespace(label=label, query=f"status={label.lower()}", is_current=not i, count=count)
+    for i, (label, count) in enumerate((("All", "1,724"), ("Succeeded", "1,647"), ("Failed", "31"), ("Disputed", "9")))
+]
+_CHOICES = [SimpleNamespace(label=label, query="?", is_current=label == "Week") for label in ("Day", "Week", "Month")]
+_TIMELINE = [
+    SimpleNamespace(at=DAY, text="Refunded $10.00", tone="info", icon="back", note="requested by the customer"),
+    SimpleNamespace(at=DAY, text="Booked with the exact fee, $1.72", tone="muted", icon="ledger", note=""),
+    SimpleNamespace(at=DAY, text="Succeeded with Visa ••••4242", tone="ok", icon="check", note=""),
+    SimpleNamespace(at=DAY, text="The first card was declined", tone="bad", icon="cross", note="insufficient_funds"),
+]
+_CONSEQUENCES = [
+    "$49.00 goes back to Ada Lovelace’s card; it takes five to ten days to arrive.",
+    "Stripe keeps its fee of $1.72.",
+    "The books show the refund today; the month of the sale stays as it is.",
+]
+_GRID = [
+    SimpleNamespace(
+        label="Aug 2026", size=24, cells=[("100 %", 10, "24 of 24"), ("88 %", 8, "21 of 24"), ("79 %", 7, "")]
+    ),
+    SimpleNamespace(label="Sep 2026", size=31, cells=[("100 %", 10, "31 of 31"), ("90 %", 9, "28 of 31"), ("", 0, "")]),
+]
+
+
+def components() -> list[Component]:
+    """Every component, in the order of the page."""
+    form, refused = SampleForm(), SampleForm({"name": "", "amount": "-3", "currency": "usd", "timing": "end"})
+    page = SimpleNamespace(before="", after="token")
+    return [
+        Component(
+            "_badge.html",
+            "A state: word, icon and colour. For a row’s own status use {{ row|status }}.",
+            {"tone": "ok", "symbol": "check", "text": "Settled"},
+            'with tone="ok" symbol="check" text="Settled"',
+        ),
+        Component(
+            "_consequences.html",
+            "What a button will do, in sentences, before it is pressed.",
+            {"sentences": _CONSEQUENCES},
+            "with sentences=consequences only",
+        ),
+        Component(
+            "_confirm_form.html",
+            "The last question before a write, as a page of its own. The button repeats amount and customer.",
+            {
+                "consequences": _CONSEQUENCES,
+                "is_danger": True,
+                "button": "Refund $49.00 to Ada Lovelace",
+                "back_url": "#confirm_form",
+                "consequences_title": "What the refund does",
+            },
+            'with button="Refund $49.00 to Ada Lovelace" is_danger=True',
+        ),
+        Component(
+            "_create_form.html",
+            "A form that creates one thing at Stripe. `wide` fields take a whole row.",
+            {"form": form, "button": "Create product", "back_url": "#create_form"},
+            'with button="Create product"',
+        ),
+        Component(
+            "_field.html",
+            "One field with label, help and errors.",
+            {"field": refused["amount"]},
+            "with field=form.amount only",
+        ),
+        Component("_form_errors.html", "On top of a refused form; each line leads to its field.", {"form": refused}),
+        Component(
+            "_empty.html",
+            "Nothing there yet: why, and the one next step.",
+            {
+                "symbol": "products",
+                "title": "No products yet",
+                "text": "A product is what you sell.",
+                "action_url": "#empty",
+                "action_label": "Create one",
+            },
+            'with symbol="products" title="No products yet" text="…" action_url=url action_label="Create one"',
+        ),
+        Component("_tabs.html", "The states of a list, as links.", {"tabs": _TABS}),
+        Component(
+            "_choices.html",
+            "One of a few, at once: period, currency, grouping.",
+            {"choices": _CHOICES, "name": "Group"},
+            'with choices=groups name="Group"',
+        ),
+        Component("_periods.html", "The periods of a report.", {"periods": _CHOICES}),
+        Component(
+            "_pager.html",
+            "Earlier and later rows; never “page 7 of 93”.",
+            {"page": page, "base": "", "summary": "1 – 50"},
+            'with target="results"',
+        ),
+        Component(
+            "_delta.html",
+            "How a figure compares; fees up is bad.",
+            {
+                "delta": SimpleNamespace(percent=1, is_good=True, direction="up", text="+12.0 %"),
+                "period": SimpleNamespace(label="30 days"),
+            },
+            "with delta=card.gross",
+        ),
+        Component("_timeline.html", "What happened to one object, newest first.", {"timeline": _TIMELINE}),
+        Component(
+            "_identity.html",
+            "Stripe’s id, to copy, and the way to Stripe.",
+            {"row": SimpleNamespace(stripe_id="pi_3Nexample"), "stripe_url": "https://dashboard.stripe.com/"},
+        ),
+        Component(
+            "_payload.html", "The payload as mirrored, folded away.", {"payload": '{\n  "object": "payment_intent"\n}'}
+        ),
+        Component(
+            "_cohort_grid.html",
+            "Shares over time; the number is always written.",
+            {"grid": _GRID, "title": "Customers retained"},
+            'with grid=customers_grid title="Customers retained"',
+        ),
+    ]
+
+
+class StylePage(StaffView):
+    """For whoever writes a template: what there is, live."""
+
+    section, permission = "style", "financial.view_transaction"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        stylesheet = stylesheet_text()
+        found = tokens.colours(stylesheet)
+        lengths = tokens.lengths(stylesheet)
+        return self.page(
+            "financial/style.html",
+            {
+                "colours": found.values(),
+                "contrasts": tokens.contrasts(found),
+                "type_scale": [(n, length) for n, length in lengths.items() if n.startswith("text-")],
+                "space_scale": [(n, length) for n, length in lengths.items() if n.startswith("space-")],
+                "icons": sorted(ICONS),
+                "count": BoundedCount(1724),
+                "at": DAY,
+                "shown": [(one, one.drawn(request)) for one in components()],
+            },
+        )
+
+
+def stylesheet_text() -> str:
+    """Return the stylesheet as it stands in the app, where the site collected it from."""
+    found = finders.find("financial/app.css") or Path(__file__).parents[1] / "static" / "financial" / "app.css"
+    return Path(str(found)).read_text()
