@@ -117,7 +117,7 @@ def correct(
         {"id": endpoint_id, **body},
         idempotency_key=idempotency_key,
         now=now,
-        send=lambda repeats: gateway.update(SERVICE, endpoint_id, body, idempotency_key=idempotency_key),
+        send=lambda repeats: gateway.act(SERVICE, "update", endpoint_id, body, idempotency_key=idempotency_key),
         keep=lambda payload: None,
     )
 

@@ -8,6 +8,7 @@
     │   ├── UnknownCurrency
     │   └── InexactAmount          more decimals than the currency has
     ├── InvalidAmount              zero, negative, or outside Stripe's limits
+    ├── FormTooOld                 sent again so late that it could be done twice
     ├── TranslationError           a payload without what makes it that object
     ├── BookingError               a balance transaction that contradicts itself
     ├── ExportRefused              what was asked for cannot be exported or verified
@@ -73,6 +74,10 @@ class InexactAmount(MoneyError):
 
 class InvalidAmount(FinancialError, ValueError):
     """Zero, negative, below Stripe's minimum or above its maximum."""
+
+
+class FormTooOld(FinancialError):
+    """A form was sent again after Stripe forgot its key; sending it could do the thing twice."""
 
 
 class TranslationError(FinancialError):

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from django.db import transaction
 from financial.errors import (
     CardDeclined,
     FinancialError,
+    FormTooOld,
     GatewayError,
     IdempotencyConflict,
     OutcomeUnknown,
@@ -59,11 +61,10 @@ def create(
         GatewayError: Stripe refused; nothing was created, except that a declined payment exists, unpaid, and is mirrored.
         OutcomeUnknown: call again with the same key.
     """
-    request, is_new = _open(credential, f"{resource.service}.create", body, idempotency_key or uuid.uuid4().hex)
+    key = idempotency_key or uuid.uuid4().hex
+    request, is_new = _begin(credential, f"{resource.service}.create", body, key, now)
     if request.state == State.DONE:
         return _row(credential, resource, request.object_stripe_id, gateway)
-    if not is_new and not _take_over(request, now):
-        raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
     seen = store.draw()
     try:
         before = None if is_new else _done_before(request, resource, gateway, now)
@@ -73,13 +74,52 @@ def create(
         if isinstance(error, CardDeclined) and error.payment_intent_id:
             fetch_and_save(credential, BY_NAME["payment_intent"], error.payment_intent_id, gateway)
         raise
-    with transaction.atomic():
-        row = store.save(
-            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
-        )
-        _close(request, State.DONE, object_stripe_id=str(payload["id"]))
     logger.info("%s created=%s", resource.name, payload["id"])
-    return row or _row(credential, resource, str(payload["id"]), gateway)
+    return _keep(request, resource, payload, gateway, seen=seen)
+
+
+def change(
+    credential: StripeCredential,
+    resource: Resource,
+    stripe_id: str,
+    method: str,
+    body: Mapping[str, Any],
+    gateway: StripeGateway,
+    *,
+    idempotency_key: str | None,
+    now: datetime,
+    is_done: Callable[[dict[str, Any]], bool],
+) -> MirrorRow:
+    """Do `method` ("update", "cancel", "capture") with one object at Stripe and return its mirror row as it is then.
+
+    Where nobody knows whether it was done, the object is looked at and `is_done(payload)` says whether it shows it;
+    the mirror shows in any case what Stripe shows. (Stripe repeats a 500 to the same key for a day.)
+
+    Raises:
+        FormTooOld: Stripe no longer knows the key, so that sending it again could do it twice.
+        IdempotencyConflict, RequestInFlight, GatewayError, OutcomeUnknown: as `create`.
+    """
+    content = {"id": stripe_id, **body}
+    key = idempotency_key or uuid.uuid4().hex
+    request, is_new = _begin(credential, f"{resource.service}.{method}", content, key, now)
+    if request.state == State.DONE:
+        return _row(credential, resource, stripe_id, gateway)
+    if not is_new and request.created_at <= now - KEY_LASTS:
+        _close(request, State.REFUSED)
+        raise FormTooOld("This form was sent first more than a day ago. Reload the page and look whether it was done.")
+    seen = store.draw()
+    try:
+        asked = bodies.expanded(body, own_expand(resource))
+        payload = gateway.act(resource.service, method, stripe_id, asked, idempotency_key=key)
+    except GatewayError as error:
+        is_unknown = isinstance(error, OutcomeUnknown)
+        found = _looked_at(credential, resource, stripe_id, gateway)
+        if not (is_unknown and found and is_done(found)):
+            _close(request, State.UNKNOWN if is_unknown else State.REFUSED, error=error)
+            raise
+        payload = found
+    logger.info("%s %s=%s", resource.name, method, stripe_id)
+    return _keep(request, resource, payload, gateway, seen=seen)
 
 
 def give_up_abandoned(*, now: datetime) -> int:
@@ -110,11 +150,9 @@ def once(
     Raises:
         IdempotencyConflict, RequestInFlight, GatewayError: as `create`.
     """
-    request, is_new = _open(credential, operation, body, idempotency_key)
+    request, is_new = _begin(credential, operation, body, idempotency_key, now)
     if request.state == State.DONE:
         return str(request.object_stripe_id)
-    if not is_new and not _take_over(request, now):
-        raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
     try:
         payload = send(not is_new and request.created_at > now - KEY_LASTS)
     except GatewayError as error:
@@ -136,7 +174,8 @@ def _send(
     """Send it; after an unknown outcome look whether it was done, for Stripe repeats a 500 to the same key for a day."""
     key = request.idempotency_key
     try:
-        return gateway.create(resource.service, bodies.marked(body, key), idempotency_key=key)
+        asked = bodies.expanded(bodies.marked(body, key), own_expand(resource))
+        return gateway.create(resource.service, asked, idempotency_key=key)
     except OutcomeUnknown as unknown:
         try:
             found = _find(request, resource, gateway)
@@ -178,6 +217,30 @@ def fetch_and_save(
         )
 
 
+def _looked_at(
+    credential: StripeCredential, resource: Resource, stripe_id: str, gateway: StripeGateway
+) -> dict[str, Any] | None:
+    """Mirror an object as Stripe shows it now, and return it; None where it cannot be asked for."""
+    seen = store.draw()
+    try:
+        payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
+    except GatewayError:
+        return None
+    with transaction.atomic():
+        store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now())
+    return payload
+
+
+def _begin(
+    credential: StripeCredential, operation: str, body: Mapping[str, Any], key: str, now: datetime
+) -> tuple[StripeRequest, bool]:
+    """Return the request that stands for this key, ours to send unless it is done, and whether it is new."""
+    request, is_new = _open(credential, operation, body, key)
+    if not is_new and request.state != State.DONE and not _take_over(request, now):
+        raise RequestInFlight("The same form was sent a moment ago and is still being worked on.")
+    return request, is_new
+
+
 def _open(
     credential: StripeCredential, operation: str, body: Mapping[str, Any], key: str
 ) -> tuple[StripeRequest, bool]:
@@ -209,6 +272,22 @@ def _close(
     request.error = error.message if error else ""
     request.stripe_request_id = error.request_id if error else ""
     request.save(update_fields=("state", "object_stripe_id", "error", "stripe_request_id", "updated_at"))
+
+
+def _keep(
+    request: StripeRequest, resource: Resource, payload: dict[str, Any], gateway: StripeGateway, *, seen: int
+) -> MirrorRow:
+    """Mirror Stripe's answer and close the request, both or neither, and return the row."""
+    credential, stripe_id = request.credential, str(payload["id"])
+    with transaction.atomic():
+        row = store.save(
+            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
+        )
+        _close(request, State.DONE, object_stripe_id=stripe_id)
+    if row is None:  # somebody wrote it meanwhile, perhaps with what was before this
+        with suppress(GatewayError):
+            row = fetch_and_save(credential, resource, stripe_id, gateway)
+    return row or _row(credential, resource, stripe_id, gateway)
 
 
 def _row(credential: StripeCredential, resource: Resource, stripe_id: str, gateway: StripeGateway) -> MirrorRow:

@@ -15,6 +15,7 @@ from financial.errors import (
     CardDeclined,
     CredentialRefused,
     FinancialError,
+    FormTooOld,
     IdempotencyConflict,
     InexactAmount,
     InvalidAmount,
@@ -248,6 +249,83 @@ def test_days_after_an_unknown_outcome_nothing_is_sent_before_it_is_known(
 
     product = service.create_product("Novel", idempotency_key="form-1")
     assert [item["id"] for item in service.gateway.iterate("/v1/products", {})] == [product.stripe_id]
+
+
+def test_a_product_is_renamed_archived_and_sold_again(service: StripeService) -> None:
+    product = service.create_product("Novel", "A book")
+    price = service.create_price(product, Decimal(5))
+
+    renamed = service.update_product(product, name="Poems", description="", default_price=price)
+    archived = service.update_product(product, active=False)
+    sold_again = service.update_product(product, active=True)
+
+    assert (renamed.name, renamed.description) == ("Poems", "")
+    assert renamed.default_price_stripe_id == price.stripe_id
+    assert (archived.active, sold_again.active, sold_again.name) == (False, True, "Poems")
+    assert service.gateway.fetch("/v1/products", product.stripe_id)["name"] == "Poems"
+
+
+def test_a_price_is_renamed_and_archived(service: StripeService) -> None:
+    price = service.create_price(service.create_product("Novel"), Decimal(5))
+
+    changed = service.update_price(price, nickname="Launch", active=False)
+
+    assert (changed.nickname, changed.active, changed.unit_amount_minor) == ("Launch", False, 500)
+
+
+def test_a_customer_keeps_what_is_not_given_and_loses_what_is_empty(service: StripeService) -> None:
+    customer = service.create_customer("ada@example.com", "Ada", phone="+44 20 7946 0000")
+
+    changed = service.update_customer(customer, name="Ada Lovelace", phone="")
+
+    assert (changed.email, changed.name, changed.phone) == ("ada@example.com", "Ada Lovelace", "")
+
+
+def test_the_same_change_sent_twice_is_done_once(service: StripeService) -> None:
+    product = service.create_product("Novel")
+    service.update_product(product, name="Poems", idempotency_key="form-1")
+    service.update_product(product, name="Essays", idempotency_key="form-2")
+
+    again = service.update_product(product, name="Poems", idempotency_key="form-1")
+
+    assert again.name == "Essays"
+    assert service.gateway.fetch("/v1/products", product.stripe_id)["name"] == "Essays"
+
+
+def test_a_change_answered_with_a_500_after_it_was_done_is_found_out(service: StripeService, sandbox: Server) -> None:
+    product = service.create_product("Novel")
+    sandbox.world.faults.load([{"kind": "error_after", "method": "POST", "path": "/v1/products", "count": 1}])
+
+    changed = service.update_product(product, name="Poems", idempotency_key="form-1")
+
+    assert changed.name == "Poems"
+    assert StripeRequest.objects.get(idempotency_key="form-1").state == "done"
+
+
+def test_a_change_that_did_not_come_through_can_be_sent_again(service: StripeService, sandbox: Server) -> None:
+    product = service.create_product("Novel")
+    away = {"kind": "error_before", "method": "POST", "path": "/v1/products", "count": 3}
+    sandbox.world.faults.load([away])
+    with pytest.raises(OutcomeUnknown, match="Send the same form again"):
+        service.update_product(product, name="Poems", idempotency_key="form-1")
+    assert StripeRequest.objects.get(idempotency_key="form-1").state == "unknown"
+
+    changed = service.update_product(product, name="Poems", idempotency_key="form-1")
+
+    assert changed.name == "Poems"
+
+
+def test_a_change_sent_again_days_later_is_refused(service: StripeService, sandbox: Server) -> None:
+    product = service.create_product("Novel")
+    sandbox.world.faults.load([{"kind": "error_before", "method": "POST", "path": "/v1/products", "count": 3}])
+    with pytest.raises(OutcomeUnknown):
+        service.update_product(product, name="Poems", idempotency_key="form-1")
+    StripeRequest.objects.update(created_at=timezone.now() - timedelta(days=3))
+
+    with pytest.raises(FormTooOld, match="Reload the page"):
+        service.update_product(product, name="Poems", idempotency_key="form-1")
+
+    assert service.gateway.fetch("/v1/products", product.stripe_id)["name"] == "Novel"
 
 
 def test_objects_of_another_credential_are_refused(service: StripeService) -> None:

@@ -13,6 +13,16 @@ def _filled(**values: Any) -> Body:
     return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
 
 
+def given(**values: Any) -> Body:
+    """Return what is to be changed; None leaves a thing as it is, an empty text clears it."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def shows(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Return whether an object has the plain values that `body` gives it; Stripe keeps a cleared text as null."""
+    return all((payload.get(name) or "") == (value or "") for name, value in body.items())
+
+
 def product(name: str, description: str, metadata: Mapping[str, str] | None) -> Body:
     return _filled(name=name, description=description, metadata=dict(metadata or {}))
 
@@ -82,6 +92,11 @@ def subscription(
 def marked(body: Mapping[str, Any], idempotency_key: str) -> Body:
     """Return the body with the request's key in the metadata of what it creates."""
     return {**body, "metadata": {**body.get("metadata", {}), MARK: idempotency_key}}
+
+
+def expanded(body: Mapping[str, Any], paths: tuple[str, ...]) -> Body:
+    """Return the body asking for an answer that shows what a listing shows."""
+    return {**body, "expand": list(paths)} if paths else dict(body)
 
 
 def mark_of(payload: Mapping[str, Any]) -> str:

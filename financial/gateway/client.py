@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -270,15 +271,22 @@ class StripeGateway:
 
         Stripe: https://docs.stripe.com/api/idempotent_requests
         """
-        services = getattr(self._sdk, "v1", self._sdk)
-        options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
-        return self._retried(lambda: self._written(getattr(services, service).create, _form(body), options))
+        create = self._service(service).create
+        return self._retried(lambda: self._written(create, _form(body), _options(idempotency_key)))
 
-    def update(self, service: str, stripe_id: str, body: Mapping[str, Any], *, idempotency_key: str) -> Payload:
-        """Change an object through the SDK's `service` and return its payload; keys and errors as in `create`."""
-        services = getattr(self._sdk, "v1", self._sdk)
-        options = {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
-        return self._retried(lambda: self._written(getattr(services, service).update, stripe_id, _form(body), options))
+    def act(
+        self, service: str, method: str, stripe_id: str, body: Mapping[str, Any], *, idempotency_key: str
+    ) -> Payload:
+        """Do `method` ("update", "cancel", "capture", "resume") with one object through the SDK's `service`.
+
+        Returns the object as it is afterwards. An empty text clears a field. Keys and errors as in `create`.
+        """
+        call = getattr(self._service(service), method)
+        return self._retried(lambda: self._written(call, stripe_id, _form(body), _options(idempotency_key)))
+
+    def _service(self, name: str) -> Any:
+        """Return a service of the SDK, "products" or "checkout.sessions"; releases since 12.5 keep them under `v1`."""
+        return attrgetter(name)(getattr(self._sdk, "v1", self._sdk))
 
     def webhook_endpoints(self) -> list[WebhookEndpoint]:
         """Return every webhook endpoint of the account.
@@ -340,6 +348,10 @@ def _endpoint(path: str) -> str:
     """Return what Stripe counts requests by: the operation, not the object."""
     version, collection, *rest = path.strip("/").split("/")
     return f"/{version}/{collection}" + ("/{id}" if rest else "")
+
+
+def _options(idempotency_key: str) -> dict[str, str]:
+    return {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
 
 
 def _form(value: Any) -> Any:

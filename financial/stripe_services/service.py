@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from django.utils import timezone
@@ -37,9 +38,9 @@ _Row = TypeVar("_Row", bound=MirrorRow)
 
 
 class StripeService:
-    """What an application does with Stripe. `create_*` calls Stripe and returns the saved mirror row.
+    """What an application does with Stripe. `create_*` and `update_*` call Stripe and return the saved mirror row.
 
-    Without a credential the active one is used. Amounts are Decimals in major units. Every `create_*` takes an
+    Without a credential the active one is used. Amounts are Decimals in major units. Every write takes an
     `idempotency_key`: the same key and values do the thing once.
 
     Raises:
@@ -58,6 +59,21 @@ class StripeService:
         self, name: str, description: str = "", metadata: Metadata = None, *, idempotency_key: str | None = None
     ) -> StripeProduct:
         return self._create(StripeProduct, "product", bodies.product(name, description, metadata), idempotency_key)
+
+    def update_product(
+        self,
+        product: StripeProduct,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        active: bool | None = None,
+        default_price: StripePrice | None = None,
+        idempotency_key: str | None = None,
+    ) -> StripeProduct:
+        """Change what is given; an empty description is removed, `active=False` archives the product."""
+        price_id = self._id_of(default_price, "price") if default_price else None
+        body = bodies.given(name=name, description=description, active=active, default_price=price_id)
+        return self._change(product, "product", "update", body, idempotency_key)
 
     def get_products(self) -> MirrorQuerySet[StripeProduct]:
         return self._rows(StripeProduct)
@@ -91,6 +107,18 @@ class StripeService:
         )
         return self._create(StripePrice, "price", body, idempotency_key)
 
+    def update_price(
+        self,
+        price: StripePrice,
+        *,
+        nickname: str | None = None,
+        active: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> StripePrice:
+        """Rename a price for staff, archive it or sell at it again; its amount and cycle can never change."""
+        body = bodies.given(nickname=nickname, active=active)
+        return self._change(price, "price", "update", body, idempotency_key)
+
     def get_prices(self, product: StripeProduct | None = None) -> MirrorQuerySet[StripePrice]:
         return self._rows(StripePrice, product=product)
 
@@ -106,6 +134,20 @@ class StripeService:
     ) -> StripeCustomer:
         body = bodies.customer(email, name, phone, description, metadata)
         return self._create(StripeCustomer, "customer", body, idempotency_key)
+
+    def update_customer(
+        self,
+        customer: StripeCustomer,
+        *,
+        email: str | None = None,
+        name: str | None = None,
+        phone: str | None = None,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> StripeCustomer:
+        """Change what is given; an empty text removes what was there."""
+        body = bodies.given(email=email, name=name, phone=phone, description=description)
+        return self._change(customer, "customer", "update", body, idempotency_key)
 
     def get_customers(self) -> MirrorQuerySet[StripeCustomer]:
         return self._rows(StripeCustomer)
@@ -185,6 +227,33 @@ class StripeService:
             self.credential, BY_NAME[resource], body, self.gateway, idempotency_key=key, now=timezone.now()
         )
         return cast("_Row", row)
+
+    def _change(
+        self,
+        row: _Row,
+        resource: str,
+        method: str,
+        body: Mapping[str, Any],
+        key: str | None,
+        *,
+        is_done: Callable[[dict[str, Any]], bool] | None = None,
+    ) -> _Row:
+        """Do `method` with the object of a row and return the row as it is then.
+
+        `is_done` tells from the object whether it was done; without it, whether it shows the values of `body`.
+        """
+        changed = outbox.change(
+            self.credential,
+            BY_NAME[resource],
+            self._id_of(row, resource.replace("_", " ")),
+            method,
+            body,
+            self.gateway,
+            idempotency_key=key,
+            now=timezone.now(),
+            is_done=is_done or partial(bodies.shows, body),
+        )
+        return cast("_Row", changed)
 
     def _id_of(self, row: MirrorRow, what: str) -> str:
         if row.credential_id != self.credential.pk:

@@ -59,7 +59,7 @@ def test_all_pages_of_endpoints_are_read(sandbox: Server) -> None:
 def test_a_change_goes_to_the_endpoint_with_key_and_version(gateway: StripeGateway, stripe_stub: StripeStub) -> None:
     stripe_stub.on_write = lambda write: (200, PAYLOAD)
 
-    gateway.update("webhook_endpoints", "we_1", correction(WANTED), idempotency_key="key-1")
+    gateway.act("webhook_endpoints", "update", "we_1", correction(WANTED), idempotency_key="key-1")
 
     (write,) = stripe_stub.writes
     assert isinstance(write, Write)
