@@ -21,7 +21,7 @@ from financial import audit, filters, refusals, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential, StripeWebhookEvent
 from financial.views.base import StaffView
-from financial.views.mirror.lists import Column, MirrorList
+from financial.views.mirror.listing import Column, MirrorList
 
 PERMISSION = "financial.view_stripewebhookevent"
 REPLAY_PERMISSION = "financial.run_sync"

@@ -25,7 +25,7 @@ from financial.models import (
 )
 from financial.paging import BoundedCount
 from financial.views.mirror import export
-from financial.views.mirror.lists import Column, MirrorList
+from financial.views.mirror.listing import Column, MirrorList
 
 PINNED = 10
 # Filters that totals per day know, too.

@@ -15,7 +15,7 @@ from financial.models import BankDeposit, PayoutRow, StripeCredential, StripePay
 from financial.paging import BoundedCount, InvalidPosition, Page, paginate
 from financial.views.mirror import export
 from financial.views.mirror.details import MirrorDetail
-from financial.views.mirror.lists import Column, CurrencySum, MirrorList
+from financial.views.mirror.listing import Column, CurrencySum, MirrorList
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,183 @@
+"""What every list does: filters, order and place stand in the address; one template draws them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from financial import conf, filters
+from financial.errors import NoActiveCredential
+from financial.models import (
+    MirrorRow,
+    StripeCredential,
+)
+from financial.paging import BoundedCount, InvalidPosition, Page, bounded_count, paginate
+from financial.views.base import StaffView
+from financial.views.mirror import export, rows
+
+EXPORT_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `sort` is the word for its order in the address, if it has one."""
+
+    label: str
+    sort: str = ""
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column as it stands in this answer: where a click leads, and how it is sorted now."""
+
+    label: str
+    is_number: bool
+    query: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class CurrencySum:
+    """One row per currency of the rows found; never added to another."""
+
+    currency: str
+    count: int
+    amount_minor: int
+    received_minor: int
+
+
+class MirrorList(StaffView):
+    """What every list does; a subclass says what it lists."""
+
+    model: ClassVar[type[MirrorRow]]
+    filterset: ClassVar[type[filters.MirrorFilter]]
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    sorts: ClassVar[dict[str, str]]
+    more_filters: ClassVar[tuple[str, ...]] = ()
+    export_header: ClassVar[tuple[str, ...]] = ()
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        if self.credential is None:
+            raise NoActiveCredential
+        return self.listing(request, self.credential)
+
+    def listing(self, request: HttpRequest, credential: Any) -> HttpResponseBase:
+        """Answer with the list, a part of it or a file; `credential` is whose rows they are."""
+        found = self.filterset(request.GET, self.all_rows(), credential=credential)
+        if request.GET.get("format") == "csv":
+            return self._export(credential, found)
+        context = self._context(credential, found)
+        if self._wants_part():
+            part = self.fragment("financial/_table.html", {**context, "is_part": True})
+            part.headers["HX-Push-Url"] = self._address()
+            return part
+        return self.page(f"financial/{self.noun}_list.html", context)
+
+    def all_rows(self) -> QuerySet[Any]:
+        return rows.light(self.model.objects.of(self.credential))
+
+    def dress(self, credential: StripeCredential, found: Sequence[Any]) -> Sequence[Any]:
+        raise NotImplementedError
+
+    def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
+        return []
+
+    def export_cells(self, row: Any) -> Sequence[Any]:
+        raise NotImplementedError
+
+    @property
+    def _sort(self) -> tuple[str, bool]:
+        """The word and direction of the order asked for; newest first if none is known."""
+        asked = self.request.GET.get("sort", "-date")
+        word = asked.removeprefix("-")
+        return (word, asked.startswith("-")) if word in self.sorts else ("date", True)
+
+    def _page(self, found: QuerySet[Any]) -> tuple[Page[Any], bool]:
+        """Return the page asked for, and whether its address was stale and the first page stands in for it."""
+        word, descending = self._sort
+        order: dict[str, Any] = {"field": self.sorts[word], "descending": descending, "size": conf.get("PAGE_SIZE")}
+        after, before = (self.request.GET.get(name, "") for name in ("after", "before"))
+        try:
+            return paginate(found, **order, after=after, before=before), False
+        except InvalidPosition:
+            return paginate(found, **order), True
+
+    def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
+        matching = found.rows()
+        page, is_stale = self._page(matching)
+        count = bounded_count(matching)
+        base = filters.without(self.request.GET)
+        return {
+            "filter": found,
+            "tabs": found.tabs(),
+            "chips": found.chips(),
+            "filter_errors": found.errors(),
+            "is_filtered": bool(found.chips() or self.request.GET.get("status")),
+            "shows_more": any(self.request.GET.get(name) for name in self.more_filters),
+            "more_filters": self.more_filters,
+            "headings": list(self._headings()),
+            "rows": self.dress(credential, page.rows),
+            "row_template": f"financial/_{self.noun}_row.html",
+            "empty_template": f"financial/_no_{self.name}.html",
+            "page": page,
+            "is_stale": is_stale,
+            "count": count,
+            "sums": self.sums(matching, count),
+            "base": base,
+            "sort": self.request.GET.get("sort", ""),
+            "name": self.name,
+            "noun": self.noun,
+            "export_query": f"{base}&format=csv" if base else "format=csv",
+        }
+
+    def _headings(self) -> Iterator[Heading]:
+        current, descending = self._sort
+        rest = filters.without(self.request.GET, "sort")
+        for column in self.columns:
+            is_current = bool(column.sort) and column.sort == current
+            # Numbers and dates begin with the largest, names with A.
+            other = not descending if is_current else column.sort != "name"
+            sort = f"sort={'-' if other else ''}{column.sort}"
+            yield Heading(
+                column.label,
+                column.is_number,
+                (f"{rest}&{sort}" if rest else sort) if column.sort else "",
+                ("descending" if descending else "ascending") if is_current else "",
+            )
+
+    def _address(self) -> str:
+        """Return the address of this answer without the filters left empty."""
+        asked = self.request.GET.copy()
+        for name in [name for name, value in asked.items() if not value]:
+            del asked[name]
+        return f"{self.request.path}?{asked.urlencode()}" if asked else self.request.path
+
+    def _wants_part(self) -> bool:
+        htmx: Any = getattr(self.request, "htmx", None)
+        return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+    def _export(self, credential: StripeCredential | None, found: filters.MirrorFilter) -> HttpResponseBase:
+        if not found.is_valid():
+            problems = "; ".join(f"{label}: {message}" for label, message in found.errors())
+            return HttpResponse(f"Nothing was exported. {problems}\n", status=400, content_type="text/plain")
+        header = [title.replace("(zone)", f"({conf.time_zone()})") for title in self.export_header]
+        mode = credential.mode if credential else "own"
+        return export.stream(self.name, mode, header, self._export_lines(credential, found.rows()))
+
+    def _export_lines(self, credential: Any, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
+        word, descending = self._sort
+        after = ""
+        while True:
+            page = paginate(found, size=EXPORT_PAGE, field=self.sorts[word], descending=descending, after=after)
+            yield from (self.export_cells(row) for row in self.dress(credential, page.rows))
+            if not page.after:
+                return
+            after = page.after
