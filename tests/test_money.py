@@ -208,7 +208,16 @@ def test_smallest_charge_of_every_currency_is_accepted(currency: str, least: int
 
 def _money_modules() -> list[Path]:
     root = Path(financial.__file__).parent
-    named = [root / name for name in ("money.py", "pricing.py", "stripe_services/service.py", "mirror/translate.py")]
+    named = [
+        root / name
+        for name in (
+            "money.py",
+            "pricing.py",
+            "stripe_services/service.py",
+            "stripe_services/payments.py",
+            "mirror/translate.py",
+        )
+    ]
     rooms = ("forms", "ledger", "reports")
     return [*named, *(path for room in rooms for path in (root / room).rglob("*.py"))]
 

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
-from typing import Any, TypeVar, cast
 
 from django.utils import timezone
 
-from financial import outbox, webhooks
-from financial.errors import (
-    CredentialRefused,
-    FinancialError,
-    InvalidAmount,
-    NoActiveCredential,
-)
-from financial.gateway import StripeGateway, bodies
-from financial.mirror.resources import BY_NAME
+from financial import webhooks
+from financial.errors import FinancialError, InvalidAmount
+from financial.gateway import bodies
 from financial.models import (
-    MirrorRow,
-    StripeCredential,
     StripeCustomer,
-    StripePaymentIntent,
     StripePrice,
     StripeProduct,
     StripeSubscription,
     StripeWebhookEvent,
 )
 from financial.models.mirror import MirrorQuerySet
-from financial.money import charge_minor, to_minor
+from financial.money import to_minor
+from financial.stripe_services.base import Metadata
 from financial.stripe_services.connection import gateway_for
 from financial.stripe_services.inbox import receive_webhook
-
-Metadata = Mapping[str, str] | None
-_Row = TypeVar("_Row", bound=MirrorRow)
+from financial.stripe_services.payments import Payments
 
 
-class StripeService:
+class StripeService(Payments):
     """What an application does with Stripe. `create_*` and `update_*` call Stripe and return the saved mirror row.
 
     Without a credential the active one is used. Amounts are Decimals in major units. Every write takes an
@@ -47,13 +34,6 @@ class StripeService:
         NoActiveCredential: there is none.
         FinancialError: as the tree in `financial.errors` says; each message tells what to do next.
     """
-
-    def __init__(self, credential: StripeCredential | None = None) -> None:
-        found = credential or StripeCredential.objects.active()
-        if found is None:
-            raise NoActiveCredential
-        self.credential = found
-        self._gateway: StripeGateway | None = None
 
     def create_product(
         self, name: str, description: str = "", metadata: Metadata = None, *, idempotency_key: str | None = None
@@ -152,31 +132,6 @@ class StripeService:
     def get_customers(self) -> MirrorQuerySet[StripeCustomer]:
         return self._rows(StripeCustomer)
 
-    def create_payment_intent(
-        self,
-        customer: StripeCustomer,
-        amount: Decimal,
-        currency: str = "usd",
-        description: str = "",
-        metadata: Metadata = None,
-        *,
-        payment_method: str = "",
-        idempotency_key: str | None = None,
-    ) -> StripePaymentIntent:
-        """Create a payment of `amount` major units; with a `payment_method` it is charged at once."""
-        body = bodies.payment_intent(
-            self._id_of(customer, "customer"),
-            charge_minor(amount, currency),
-            currency.lower(),
-            description=description,
-            payment_method=payment_method,
-            metadata=metadata,
-        )
-        return self._create(StripePaymentIntent, "payment_intent", body, idempotency_key)
-
-    def get_payment_intents(self, customer: StripeCustomer | None = None) -> MirrorQuerySet[StripePaymentIntent]:
-        return self._rows(StripePaymentIntent, customer=customer)
-
     def create_subscription(
         self,
         customer: StripeCustomer,
@@ -211,53 +166,3 @@ class StripeService:
         if event.state == StripeWebhookEvent.State.WAITING and webhooks.claim(event, now=timezone.now()):
             return webhooks.apply(event, gateway_for, now=timezone.now())
         return event
-
-    @property
-    def gateway(self) -> StripeGateway:
-        if self._gateway is None:
-            self._gateway = gateway_for(self.credential)
-        return self._gateway
-
-    def _rows(self, model: type[_Row], **parent: MirrorRow | None) -> MirrorQuerySet[_Row]:
-        given = {key: row for key, row in parent.items() if row is not None}
-        return cast("MirrorQuerySet[_Row]", model.objects.of(self.credential).alive().filter(**given).newest())
-
-    def _create(self, model: type[_Row], resource: str, body: Mapping[str, Any], key: str | None) -> _Row:
-        row = outbox.create(
-            self.credential, BY_NAME[resource], body, self.gateway, idempotency_key=key, now=timezone.now()
-        )
-        return cast("_Row", row)
-
-    def _change(
-        self,
-        row: _Row,
-        resource: str,
-        method: str,
-        body: Mapping[str, Any],
-        key: str | None,
-        *,
-        is_done: Callable[[dict[str, Any]], bool] | None = None,
-    ) -> _Row:
-        """Do `method` with the object of a row and return the row as it is then.
-
-        `is_done` tells from the object whether it was done; without it, whether it shows the values of `body`.
-        """
-        changed = outbox.change(
-            self.credential,
-            BY_NAME[resource],
-            self._id_of(row, resource.replace("_", " ")),
-            method,
-            body,
-            self.gateway,
-            idempotency_key=key,
-            now=timezone.now(),
-            is_done=is_done or partial(bodies.shows, body),
-        )
-        return cast("_Row", changed)
-
-    def _id_of(self, row: MirrorRow, what: str) -> str:
-        if row.credential_id != self.credential.pk:
-            raise CredentialRefused(f"That {what} belongs to another credential than “{self.credential.name}”.")
-        if row.is_deleted:
-            raise FinancialError(f"That {what} was deleted at Stripe.")
-        return str(row.stripe_id)
