@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from django.core import signing
-from django.db.models import Field, Model, Q, QuerySet
+from django.db.models import Field, Model, Q, QuerySet, Subquery
 
 PAGE_SIZE_MAX = 200
 COUNT_MAX = 10_000
@@ -44,6 +44,24 @@ class BoundedCount:
 
     def __str__(self) -> str:
         return f"more than {self.limit:,}" if self.is_more else f"{self.value:,}"
+
+    @property
+    def short(self) -> str:
+        return f"{self.limit:,}+" if self.is_more else f"{self.value:,}"
+
+
+class CountUpTo(Subquery):
+    """How many rows a query finds, counted no further than a limit, as a part of another query."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+
+    def __init__(self, rows: QuerySet[Any], limit: int = COUNT_MAX) -> None:
+        super().__init__(plain(rows).values("pk")[: limit + 1])
+
+
+def plain(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the same rows without order and without what was to be brought along."""
+    return rows.select_related(None).prefetch_related(None).defer(None).order_by()
 
 
 def bounded_count(rows: QuerySet[Any], limit: int = COUNT_MAX) -> BoundedCount:

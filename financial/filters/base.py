@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from financial.models import (
     StripeCredential,
     StripeCustomer,
 )
+from financial.paging import BoundedCount
 
 QUERY_LENGTH_MAX = 200
 DAYS = [validators.MinValueValidator(dt.date(2000, 1, 1)), validators.MaxValueValidator(dt.date(2100, 1, 1))]
@@ -85,6 +86,8 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     """Filters every list has: state tabs, text, and the days between which a row was created."""
 
     states: ClassVar[dict[str, tuple[str, Q]]] = {}
+    # The same conditions asked of each row at hand, where those of `states` begin with what is rare in the whole list.
+    states_by_row: ClassVar[dict[str, Q]] = {}
 
     date_from = day_field("since", "Created from")
     date_to = day_field("until", "Created to")
@@ -131,13 +134,24 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
             if name != "status" and data.get(name, "").strip()
         ]
 
-    def tabs(self) -> list[Tab]:
+    def tabs(self, counts: Mapping[str, BoundedCount] | None = None) -> list[Tab]:
+        """Return the tabs; `counts` says by key how many rows are behind each, and is empty where nobody knows."""
         current = self.data.get("status", "")
         rest = without(self.data, "status")
-        tabs = [Tab("All", rest, not current)]
+        known = {key: count.short for key, count in (counts or {}).items()}
+        tabs = [Tab("All", rest, not current, count=known.get("", ""))]
         for key, (label, _) in self.states.items():
-            tabs.append(Tab(label, f"{rest}&status={key}" if rest else f"status={key}", current == key, key))
+            query = f"{rest}&status={key}" if rest else f"status={key}"
+            tabs.append(Tab(label, query, current == key, key, known.get(key, "")))
         return tabs
+
+    def behind_tabs(self) -> dict[str, QuerySet[Any]]:
+        """Return the rows behind each tab, no other filter in force."""
+        return {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in self.states}}
+
+    def conditions(self) -> dict[str, Q]:
+        """Return what makes a row at hand belong to a tab."""
+        return {key: self.states_by_row.get(key, state) for key, (_, state) in self.states.items()}
 
     def errors(self) -> list[tuple[str, str]]:
         """Return (label, message) of every invalid filter, the hidden one's too."""

@@ -111,6 +111,9 @@ class TransactionFilter(MirrorFilter):
             return rows.filter(reports.differences(self.credential, timezone.now()))
         return super().by_state(rows, name, value)
 
+    def conditions(self) -> dict[str, Q]:
+        return {**super().conditions(), DIFFERENCES: reports.differences(self.credential, timezone.now())}
+
     def by_kind(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(kind=value)
 

@@ -19,7 +19,14 @@ from financial.filters.base import (
     state_field,
     text_field,
 )
-from financial.filters.states import CUSTOMER_STATES, PAYMENT_STATES, PRODUCT_STATES, SUBSCRIPTION_STATES, has_charge
+from financial.filters.states import (
+    CUSTOMER_STATES,
+    PAYMENT_STATES,
+    PAYMENT_STATES_BY_ROW,
+    PRODUCT_STATES,
+    SUBSCRIPTION_STATES,
+    has_charge,
+)
 from financial.models import (
     StripeCharge,
     StripeCustomer,
@@ -87,6 +94,7 @@ class CustomerFilter(MirrorFilter):
 
 class PaymentFilter(MirrorFilter):
     states = PAYMENT_STATES
+    states_by_row = PAYMENT_STATES_BY_ROW
 
     q = text_field("search", "Search", "pi_… or ch_… id, e-mail, last 4")
     status = state_field(PAYMENT_STATES)

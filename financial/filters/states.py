@@ -53,6 +53,12 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
     "requires_capture": ("Uncaptured", Q(status="requires_capture")),
     "incomplete": ("Incomplete", Q(status="requires_confirmation") | (_NO_METHOD & Q(error_code=""))),
 }
+# Asked of each row at hand, as `_has` looks at all charges first.
+PAYMENT_STATES_BY_ROW: dict[str, Q] = {
+    "refunded": _PAID & Q(has_charge(refunded=True)) & _NOT_DISPUTED,
+    "partly_refunded": _PAID & Q(has_charge(**_PARTLY_CHARGES)) & _NOT_DISPUTED & _NOT_REFUNDED,
+    "disputed": _PAID & Q(has_charge(disputed=True)),
+}
 
 
 def payment_state(payment: StripePaymentIntent, charges: Iterable[StripeCharge]) -> str:

@@ -60,6 +60,7 @@ from financial.reports.payouts import (
 )
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 from financial.reports.strip import CurrencyStanding, Standing, Strip, strip
+from financial.reports.tabs import tab_counts, tab_counts_of
 
 __all__ = [
     "ATTENTION_STATES",
@@ -127,6 +128,8 @@ __all__ = [
     "sums_of",
     "suspended",
     "sync_runs",
+    "tab_counts",
+    "tab_counts_of",
     "touched",
     "unreconciled",
     "without_deposit",

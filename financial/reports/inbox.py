@@ -27,7 +27,7 @@ from financial.models import (
     StripeSubscription,
     StripeWebhookEvent,
 )
-from financial.paging import BoundedCount
+from financial.paging import BoundedCount, CountUpTo
 
 State = StripeWebhookEvent.State
 # What somebody must look at, the most urgent first.
@@ -106,12 +106,6 @@ class Touched:
     page_id: str = ""
 
 
-class _BoundedCount(Subquery):
-    """The number of rows of a sliced query."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-
-
 def inbox_health(credential: StripeCredential) -> InboxHealth:
     """Return how the inbox stands; one query at most every few seconds, whatever the number of events."""
     key = _key(credential)
@@ -148,8 +142,8 @@ def _inbox_health(credential: StripeCredential) -> InboxHealth:
     return InboxHealth(received_at, waiting_since, counts)
 
 
-def _counted(events: QuerySet[StripeWebhookEvent], state: State) -> _BoundedCount:
-    return _BoundedCount(events.filter(state=state).order_by().values("pk")[: COUNT_MAX + 1])
+def _counted(events: QuerySet[StripeWebhookEvent], state: State) -> CountUpTo:
+    return CountUpTo(events.filter(state=state), COUNT_MAX)
 
 
 def event_counts(credential: StripeCredential) -> Mapping[str, BoundedCount]:

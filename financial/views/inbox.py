@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -16,10 +16,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from financial import audit, filters, refusals, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential, StripeWebhookEvent
+from financial.paging import BoundedCount
 from financial.views.base import StaffView
 from financial.views.mirror.listing import Column, MirrorList
 
@@ -94,14 +96,19 @@ class EventList(MirrorList):
             event.attempts, event.error, "live" if event.livemode else "test",
         )  # fmt: skip
 
+    @cached_property
+    def _event_counts(self) -> Mapping[str, BoundedCount]:
+        return reports.event_counts(self.credential) if self.credential else {}
+
+    def counts(self, credential: StripeCredential | None, found: Any) -> Mapping[str, BoundedCount]:
+        """Of all events: those of an inbox change while nothing in the mirror does. Nothing beside another filter."""
+        return {} if found.chips() else self._event_counts
+
     def _context(self, credential: StripeCredential, found: Any) -> dict[str, Any]:
         context = super()._context(credential, found)
-        counts = reports.event_counts(credential)
-        if not context["chips"]:  # the counts are of all events, so they would lie beside a filter
-            context["tabs"] = [replace(tab, count=_short(counts.get(tab.key))) for tab in context["tabs"]]
         return {
             **context,
-            "dead": counts[State.DEAD],
+            "dead": self._event_counts[State.DEAD],
             "health": reports.inbox_health(credential),
             "refusals": refusals.recent(),
             "can_replay": self.can(REPLAY_PERMISSION),
@@ -118,12 +125,6 @@ class EventList(MirrorList):
         audit.record(request.user, "events.replayed", credential=self.credential, count=count)
         messages.success(request, f"{count} event{'' if count == 1 else 's'} will be applied again.")
         return redirect(f"{reverse('financial:events')}?status={State.WAITING}")
-
-
-def _short(count: Any) -> str:
-    if count is None or not count.value:
-        return ""
-    return f"{count.limit:,}+" if count.is_more else str(count)
 
 
 class EventDetail(StaffView):

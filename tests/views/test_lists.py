@@ -12,7 +12,8 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from financial.models import StripeCredential, SyncRun
+from financial.models import MirrorClock, StripeCredential, StripePaymentIntent, SyncRun
+from financial.paging import BoundedCount, CountUpTo
 from financial.spreadsheets import FORMULA_STARTS
 from financial.views.mirror import export
 from tests.views import rows as make
@@ -298,3 +299,50 @@ def test_sync_products_needs_its_permission(credential: StripeCredential, client
 def test_a_list_needs_its_permission(name: str, credential: StripeCredential, client: Client) -> None:
     client.force_login(make.staff("view_syncrun"))
     assert client.get(reverse(f"financial:{name}")).status_code == 403
+
+
+def tabs(text: str) -> dict[str, str]:
+    """The count beside each tab, by its label."""
+    return dict(
+        re.findall(r'<a href="\?[^"]*"(?: aria-current="page")?>([^<]+?) <span class="count">([^<]+)</span>', text)
+    )
+
+
+def test_tabs_say_how_many_rows_are_behind_them(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 3)
+    make.payment(credential, status="requires_payment_method", error_code="card_declined")
+    counts = tabs(page(staff, "payments", "status=failed"))
+    assert (counts["All"], counts["Partly refunded"], counts["Failed"], counts["Disputed"]) == ("4", "3", "1", "0")
+
+
+def test_counts_of_tabs_follow_the_filters_in_force(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 3)
+    refunded = make.payment(credential, make.customer(credential, email="r001@example.com"))
+    make.charge(refunded, refunded=True, disputed=False)
+    counts = tabs(page(staff, "payments", "q=r001&status=refunded"))
+    assert (counts["All"], counts["Partly refunded"], counts["Refunded"], counts["Succeeded"]) == ("2", "1", "1", "0")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_tabs_count_the_same_with_a_filter_that_finds_everything(
+    name: str, credential: StripeCredential, staff: Client
+) -> None:
+    fill(credential, 3)
+    make.customer(credential, deleted_at=make.NOON)
+    assert tabs(page(staff, name)) == tabs(page(staff, name, "date_from=2001-01-01")) != {}
+
+
+def test_a_write_changes_the_counts_of_tabs_at_once(credential: StripeCredential, staff: Client) -> None:
+    fill(credential, 1)
+    assert tabs(page(staff, "payments"))["All"] == "1"
+    fill(credential, 1)
+    MirrorClock.draw()  # as every write of the mirror does
+    assert tabs(page(staff, "payments"))["All"] == "2"
+
+
+def test_counts_of_tabs_end_at_the_limit(credential: StripeCredential) -> None:
+    for _ in range(4):
+        make.payment(credential)
+    counts = BoundedCount(3, limit=2).short, BoundedCount(2, limit=2).short
+    found = StripeCredential.objects.values_list(CountUpTo(StripePaymentIntent.objects.newest(), limit=2)).get()
+    assert (counts, found) == (("2+", "2"), (3,))

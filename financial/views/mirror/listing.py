@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from financial import conf, filters
+from financial import conf, filters, reports
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -90,6 +90,17 @@ class MirrorList(StaffView):
     def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
         return []
 
+    def counts(self, credential: StripeCredential | None, found: filters.MirrorFilter) -> Mapping[str, BoundedCount]:
+        """Return how many rows are behind each tab, the other filters in force; nothing where that is too many."""
+        if credential is None or not found.is_valid():
+            return {}
+        if not found.chips():
+            return reports.tab_counts(self.name, credential, found.behind_tabs())
+        asked = self.request.GET.copy()
+        asked.pop("status", None)
+        of_all_tabs = self.filterset(asked, self.all_rows(), credential=credential)
+        return reports.tab_counts_of(of_all_tabs.rows(), found.conditions())
+
     def export_cells(self, row: Any) -> Sequence[Any]:
         raise NotImplementedError
 
@@ -117,7 +128,7 @@ class MirrorList(StaffView):
         base = filters.without(self.request.GET)
         return {
             "filter": found,
-            "tabs": found.tabs(),
+            "tabs": found.tabs(self.counts(credential, found)),
             "chips": found.chips(),
             "filter_errors": found.errors(),
             "is_filtered": bool(found.chips() or self.request.GET.get("status")),
