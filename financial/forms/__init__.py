@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from financial.forms.base import ActionForm
-from financial.forms.catalog import PriceForm, ProductForm
-from financial.forms.customers import CustomerForm
+from financial.forms.base import ActionForm, ConfirmForm, EditForm
+from financial.forms.catalog import PriceEditForm, PriceForm, ProductEditForm, ProductForm
+from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
 from financial.forms.payments import PaymentForm
 from financial.forms.subscriptions import SubscriptionForm
 
 __all__ = [
     "ActionForm",
+    "ConfirmForm",
+    "CustomerEditForm",
     "CustomerForm",
+    "EditForm",
     "EndpointForm",
     "PaymentForm",
+    "PriceEditForm",
     "PriceForm",
+    "ProductEditForm",
     "ProductForm",
     "SubscriptionForm",
 ]

@@ -23,7 +23,7 @@ from financial.errors import (
     UnknownCurrency,
 )
 from financial.forms.fields import Text
-from financial.models import StripeCredential, StripeCustomer
+from financial.models import MirrorRow, StripeCredential, StripeCustomer
 
 
 class ActionForm(forms.Form):
@@ -94,6 +94,57 @@ class ActionForm(forms.Form):
             self.add_error("currency", str(error))
         except FinancialError as error:
             self.add_error("amount", str(error))
+
+
+class ConfirmForm(ActionForm):
+    """Nothing to type: only the question whether to do it."""
+
+
+class EditForm(ActionForm):
+    """Values of an existing object, filled in as the mirror has them.
+
+    Every field carries the value it was opened with, so that only what somebody changed in this form is sent, and sending
+    it twice sends the same. What was changed elsewhere meanwhile is never overwritten unseen.
+    """
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        credential: StripeCredential | None,
+        row: MirrorRow,
+        initial: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, credential=credential, initial={**self.values_of(row), **(initial or {})})
+        self.row = row
+        for field in self._values().values():
+            field.show_hidden_initial = True
+
+    def values_of(self, row: Any) -> dict[str, Any]:
+        """Return what the fields show for a row; by default its columns of the same names."""
+        return {name: getattr(row, name) for name in self.base_fields if hasattr(row, name)}
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that were changed in this form, with their new values."""
+        changed = [name for name in self.changed_data if name in self.cleaned_data and name in self._values()]
+        return {name: self.cleaned_data[name] for name in changed}
+
+    def check_nothing_moved(self) -> None:
+        """Refuse to overwrite what was changed elsewhere since the form was opened; sent once more, it does."""
+        now = self.values_of(self.row)
+        moved = [name for name in self.changes() if self._opened_with(name) != (now[name] or "")]
+        for name in moved:
+            shown = f"“{now[name]}”" if now[name] else "nothing"
+            self.add_error(name, f"Meanwhile this was changed to {shown}. Save again to replace it.")
+        if moved:
+            fresh = {self[name].html_initial_name: now[name] for name in moved}
+            self.data = {**self.data.dict(), **fresh}  # type: ignore[attr-defined]
+
+    def _opened_with(self, name: str) -> Any:
+        return self.fields[name].to_python(self.data.get(self[name].html_initial_name, "")) or ""
+
+    def _values(self) -> dict[str, forms.Field]:
+        return {name: field for name, field in self.fields.items() if name != "idempotency_key"}
 
 
 class ForCustomer(ActionForm):

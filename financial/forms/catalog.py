@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
 from financial import money
-from financial.errors import (
-    InvalidAmount,
-)
-from financial.forms.base import ActionForm
+from financial.errors import InvalidAmount
+from financial.forms.base import ActionForm, EditForm
 from financial.forms.fields import Amount, Text, currency_field, long_text
+from financial.models import StripePrice
+from financial.pricing import price_words
 
 BILLING = (
     ("one_time", "One-time"),
@@ -21,6 +21,7 @@ BILLING = (
     ("month", "Monthly"),
     ("year", "Yearly"),
 )
+OFFERED_MAX = 100
 # Stripe: at most three years between two bills. https://docs.stripe.com/api/prices/create
 INTERVAL_COUNT_MAX = {"one_time": 1, "day": 1095, "week": 156, "month": 36, "year": 3}
 
@@ -90,3 +91,41 @@ class ProductForm(PriceForm):
     @property
     def has_price(self) -> bool:
         return self.cleaned_data.get("amount") is not None
+
+
+class ProductEditForm(EditForm):
+    """What customers see of a product, and the price that is offered first."""
+
+    parameters = {"name": "name", "description": "description", "default_price": "default_price_stripe_id"}
+
+    name = Text(max_length=250)
+    description = long_text(help_text="Customers see it on receipts and invoices.")
+    default_price_stripe_id = forms.ChoiceField(
+        label="Default price", required=False, help_text="Offered first; it cannot be archived while it is."
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.prices = {price.stripe_id: price for price in self._offered()}
+        choices = [(stripe_id, _price_label(price)) for stripe_id, price in self.prices.items()]
+        # Stripe can replace a default price, not take it away.
+        none = [] if self.initial.get("default_price_stripe_id") else [("", "None")]
+        cast("forms.ChoiceField", self.fields["default_price_stripe_id"]).choices = [*none, *choices]
+
+    def _offered(self) -> list[StripePrice]:
+        """The newest active prices, and the one that is the default now whatever it is."""
+        known = StripePrice.objects.of(self.credential).alive().filter(product__pk=self.row.pk)
+        current = known.filter(stripe_id=self.initial.get("default_price_stripe_id") or "")
+        return [*current, *known.filter(active=True).exclude(pk__in=current.values("pk")).newest()[:OFFERED_MAX]]
+
+
+class PriceEditForm(EditForm):
+    """A price's name for staff; its amount and cycle can never change."""
+
+    parameters = {"nickname": "nickname"}
+
+    nickname = Text(required=False, max_length=250, help_text="Shown to staff only.")
+
+
+def _price_label(price: StripePrice) -> str:
+    return f"{price_words(price)} – {price.nickname}" if price.nickname else price_words(price)

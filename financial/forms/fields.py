@@ -26,6 +26,11 @@ class Text(forms.CharField):
 
     default_validators = [refuse_card_number]
 
+    def to_python(self, value: Any) -> Any:
+        """Browsers send lines of a text area with CR LF; Stripe keeps what it gets."""
+        text = super().to_python(value)
+        return text.replace("\r\n", "\n") if isinstance(text, str) else text
+
 
 class Email(forms.EmailField):
     """An e-mail address; long digits in it are refused as well."""

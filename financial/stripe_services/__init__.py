@@ -5,7 +5,7 @@ Every function is one call further; no rules, no SQL, no HTTP live here.
 
 from __future__ import annotations
 
-from financial.stripe_services.connection import gateway_for, test_connection
+from financial.stripe_services.connection import gateway_for, test_connection, was_sent
 from financial.stripe_services.inbox import (
     apply_events,
     event_payload,
@@ -49,6 +49,7 @@ __all__ = [
     "sync_now",
     "test_connection",
     "unfinished_registration",
+    "was_sent",
     "webhook_registration",
     "webhook_url_refusal",
 ]

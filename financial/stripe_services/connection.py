@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from financial import conf
 from financial.gateway import AccountFacts, Budget, StripeGateway
-from financial.models import (
-    StripeCredential,
-)
+from financial.models import StripeCredential, StripeRequest
 
 
 def gateway_for(credential: StripeCredential) -> StripeGateway:
@@ -50,3 +48,9 @@ def test_connection(credential: StripeCredential) -> AccountFacts:
 
 
 test_connection.__test__ = False  # type: ignore[attr-defined]  # no test, whatever a collector thinks of the name
+
+
+def was_sent(credential: StripeCredential | None, idempotency_key: str) -> bool:
+    """Return whether a form with this key was sent to Stripe before, whatever came of it."""
+    sent = StripeRequest.objects.filter(credential=credential, idempotency_key=idempotency_key[:255])
+    return bool(sent.exists())

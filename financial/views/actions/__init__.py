@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from financial.views.actions.base import Create
-from financial.views.actions.catalog import PriceCreate, ProductCreate
-from financial.views.actions.customers import CustomerCreate
+from financial.views.actions.base import Change, Create, Edit
+from financial.views.actions.catalog import (
+    PriceArchive,
+    PriceCreate,
+    PriceEdit,
+    PriceUnarchive,
+    ProductArchive,
+    ProductCreate,
+    ProductEdit,
+    ProductUnarchive,
+)
+from financial.views.actions.customers import CustomerCreate, CustomerEdit
 from financial.views.actions.payments import PaymentCreate
 from financial.views.actions.subscriptions import SubscriptionCreate
 
 __all__ = [
+    "Change",
     "Create",
     "CustomerCreate",
+    "CustomerEdit",
+    "Edit",
     "PaymentCreate",
+    "PriceArchive",
     "PriceCreate",
+    "PriceEdit",
+    "PriceUnarchive",
+    "ProductArchive",
     "ProductCreate",
+    "ProductEdit",
+    "ProductUnarchive",
     "SubscriptionCreate",
 ]

@@ -1,12 +1,13 @@
-"""Products and prices: created."""
+"""Products and prices: created, edited, archived and sold again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -15,8 +16,10 @@ from django.utils.functional import cached_property
 
 from financial import forms, stripe_services
 from financial.errors import FinancialError, GatewayError
-from financial.models import MirrorRow, StripeProduct
-from financial.views.actions.base import Create
+from financial.models import MirrorRow, StripePrice, StripeProduct, StripeSubscription
+from financial.paging import bounded_count
+from financial.pricing import price_words
+from financial.views.actions.base import Change, Create, Edit
 
 
 class ProductCreate(Create):
@@ -81,3 +84,128 @@ class PriceCreate(Create):
         self.log("price.created", row, product=product.stripe_id)
         messages.success(self.request, f"Price for “{product}” created.")
         return redirect("financial:product", stripe_id=product.stripe_id)
+
+
+class ProductEdit(Edit):
+    section, noun, model, form_class = "products", "product", StripeProduct, forms.ProductEditForm
+    title = "Edit product"
+
+    def save(self, service: stripe_services.StripeService, changes: dict[str, Any], key: str) -> MirrorRow:
+        default_id = changes.pop("default_price_stripe_id", "")
+        default = StripePrice.objects.of(self.credential).alive().filter(stripe_id=default_id).first()
+        return service.update_product(self.row, **changes, default_price=default, idempotency_key=key)
+
+    def consequences(self) -> Sequence[str]:
+        return ("Customers see the new name and description on receipts, invoices and pages from now on.",)
+
+
+class _ProductSwitch(Change):
+    """Whether a product is sold."""
+
+    section, noun, model, form_class = "products", "product", StripeProduct, forms.ConfirmForm
+    active: ClassVar[bool]
+
+    def change(self, service: stripe_services.StripeService, form: Any) -> MirrorRow:
+        return service.update_product(self.row, active=self.active, idempotency_key=form.key)
+
+
+class ProductArchive(_ProductSwitch):
+    title, done_word, active = "Archive product", "archived", False
+
+    def hindrance(self) -> str:
+        return "" if self.row.active else "This product is archived already."
+
+    def consequences(self) -> Sequence[str]:
+        billed = StripeSubscription.objects.of(self.credential).filter(
+            price__product=self.row, status__in=StripeSubscription.ACTIVE_STATUSES
+        )
+        return (
+            f"“{self.row}” and its prices can no longer be chosen for new payments and subscriptions.",
+            f"Subscriptions to it go on and are billed as before; there are {bounded_count(billed)}.",
+            "Payment links that sell it stop working.",
+            "Nothing is deleted, and it can be sold again at any time.",
+        )
+
+
+class ProductUnarchive(_ProductSwitch):
+    title, done_word, active = "Sell product again", "put on sale again", True
+
+    def hindrance(self) -> str:
+        return "This product is on sale already." if self.row.active else ""
+
+    def consequences(self) -> Sequence[str]:
+        return (
+            f"“{self.row}” can be chosen for new payments and subscriptions, at those of its prices that are active.",
+        )
+
+
+class _OfPrice(Change):
+    """What a form about a price needs; it leads back to the page of the product."""
+
+    section, noun, model = "products", "price", StripePrice
+
+    def rows(self) -> QuerySet[Any]:
+        return super().rows().select_related("product")
+
+    def back_url(self) -> str:
+        product = self.row.product
+        return reverse("financial:product", args=[product.stripe_id]) if product else reverse("financial:products")
+
+    def context(self) -> Mapping[str, Any]:
+        return {"row_label": f"{self.row.product or self.row.product_stripe_id}, {price_words(self.row)}"}
+
+    def success(self, row: Any) -> str:
+        return f"Price of {price_words(row)} {self.done_word}."
+
+
+class PriceEdit(_OfPrice, Edit):
+    form_class, title = forms.PriceEditForm, "Edit price"
+
+    def save(self, service: stripe_services.StripeService, changes: dict[str, Any], key: str) -> MirrorRow:
+        return service.update_price(self.row, **changes, idempotency_key=key)
+
+    def consequences(self) -> Sequence[str]:
+        return (
+            "Only the name for staff changes. An amount or a billing cycle never can: add another price, and archive this"
+            " one.",
+        )
+
+
+class _PriceSwitch(_OfPrice):
+    form_class = forms.ConfirmForm
+    active: ClassVar[bool]
+
+    def change(self, service: stripe_services.StripeService, form: Any) -> MirrorRow:
+        return service.update_price(self.row, active=self.active, idempotency_key=form.key)
+
+
+class PriceArchive(_PriceSwitch):
+    title, done_word, active = "Archive price", "archived", False
+
+    def hindrance(self) -> str:
+        if not self.row.active:
+            return "This price is archived already."
+        product = self.row.product
+        if product and product.default_price_stripe_id == self.row.stripe_id:
+            return "This is the default price of its product. Edit the product and choose another default price first."
+        return ""
+
+    def consequences(self) -> Sequence[str]:
+        billed = StripeSubscription.objects.of(self.credential).filter(
+            price=self.row, status__in=StripeSubscription.ACTIVE_STATUSES
+        )
+        return (
+            "This price can no longer be chosen for new payments and subscriptions.",
+            f"Subscriptions at it go on and are billed as before; there are {bounded_count(billed)}.",
+            "Payment links with it stop working.",
+        )
+
+
+class PriceUnarchive(_PriceSwitch):
+    title, done_word, active = "Use price again", "in use again", True
+
+    def hindrance(self) -> str:
+        return "This price is in use already." if self.row.active else ""
+
+    def consequences(self) -> Sequence[str]:
+        return ("This price can be chosen for new payments and subscriptions again.",)

@@ -37,7 +37,7 @@ class PaymentCreate(Create):
             self.request.user, "payment.declined", credential=self.credential, object_id=error.payment_intent_id
         )
         self._declined_id = error.payment_intent_id
-        return self._show(form, status=422)
+        return self.show(form, status=422)
 
     def context(self) -> Mapping[str, Any]:
         return {"declined_id": getattr(self, "_declined_id", "")}
