@@ -142,6 +142,7 @@ ICONS = {
     "customers": '<circle cx="8" cy="5.25" r="2.75"/>'
     '<path d="M2.75 13.75c.5-3 2.7-4.25 5.25-4.25s4.75 1.25 5.25 4.25"/>',
     "products": '<path d="M8 1.75l5.75 3v6.5L8 14.25l-5.75-3v-6.5z"/><path d="M2.5 5L8 7.75 13.5 5M8 7.75V14"/>',
+    "menu": '<path d="M2.5 4h11M2.5 8h11M2.5 12h11"/>',
     "plus": '<path d="M8 3v10M3 8h10"/>',
     "download": '<path d="M8 2.5v7.5m-3-3l3 3 3-3M3 13.5h10"/>',
     "right": '<path d="M6 3.5L10.5 8 6 12.5"/>',

@@ -17,7 +17,7 @@
   }
 
   // A refused form: bring its summary into view and focus.
-  document.querySelector("[data-focus]")?.focus();
+  document.querySelector("[data-focus]:not(.stage *)")?.focus();
 
   // A form that creates something is sent once.
   document.addEventListener("submit", (event) => {
