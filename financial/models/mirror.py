@@ -12,7 +12,7 @@ from datetime import UTC, date
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import connection, models, transaction
-from django.db.models import F, Subquery
+from django.db.models import F, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
@@ -253,6 +253,14 @@ class StripeCharge(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
             models.Index(fields=("credential", "card_last4"), name="%(class)s_last4"),
+            # Small ones for what is rare: the tabs of the payments begin there.
+            models.Index(fields=("payment_intent",), condition=Q(refunded=True), name="%(class)s_refunded"),
+            models.Index(
+                fields=("payment_intent",),
+                condition=Q(refunded=False, amount_refunded_minor__gt=0),
+                name="%(class)s_partly",
+            ),
+            models.Index(fields=("payment_intent",), condition=Q(disputed=True), name="%(class)s_disputed"),
         )
 
 
