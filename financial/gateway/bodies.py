@@ -59,6 +59,7 @@ def payment_intent(
     description: str,
     payment_method: str,
     metadata: Mapping[str, str] | None,
+    capture_later: bool = False,
 ) -> Body:
     """Confirmed at once, without the customer present, where a payment method is given; else waiting for one.
 
@@ -74,8 +75,17 @@ def payment_intent(
             metadata=dict(metadata or {}),
         ),
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        **_filled(capture_method="manual" if capture_later else None),
         **(confirmation if payment_method else {}),
     }
+
+
+def refund(payment_id: str, amount_minor: int | None, *, reason: str, metadata: Mapping[str, str] | None) -> Body:
+    """All that is left of it where no amount is given.
+
+    Stripe: https://docs.stripe.com/api/refunds/create
+    """
+    return _filled(payment_intent=payment_id, amount=amount_minor, reason=reason, metadata=dict(metadata or {}))
 
 
 def subscription(
