@@ -26,9 +26,10 @@ from financial.errors import (
     IdempotencyConflict,
     OutcomeUnknown,
     RequestInFlight,
+    ResourceMissing,
 )
 from financial.gateway import bodies
-from financial.mirror import store
+from financial.mirror import history, store
 from financial.mirror.resources import BY_NAME, Resource, own_expand
 from financial.models import MirrorRow, StripeCredential, StripeRequest
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("financial.stripe_services.outbox")
 State = StripeRequest.State
+SUBSCRIPTION = BY_NAME["subscription"]
 IN_FLIGHT = timedelta(seconds=90)
 ABANDONED = timedelta(minutes=10)  # no call with its retries takes so long
 KEY_LASTS = timedelta(hours=23)  # at Stripe a day
@@ -114,7 +116,9 @@ def change(
     except GatewayError as error:
         is_unknown = isinstance(error, OutcomeUnknown)
         found = _looked_at(credential, resource, stripe_id, gateway)
-        if not (is_unknown and found and is_done(found)):
+        # What is ended already is not found by whoever ends it; a DELETE has no key, and its first answer may be lost.
+        may_be_done = is_unknown or isinstance(error, ResourceMissing)
+        if not (may_be_done and found and is_done(found)):
             _close(request, State.UNKNOWN if is_unknown else State.REFUSED, error=error)
             raise
         payload = found
@@ -211,10 +215,7 @@ def fetch_and_save(
     """Look at one object and write it by the mirror's rule; None if somebody wrote it meanwhile."""
     seen = store.draw()
     payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
-    with transaction.atomic():
-        return store.save(
-            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
-        )
+    return _save(credential, resource, payload, gateway, seen=seen)
 
 
 def _looked_at(
@@ -226,9 +227,19 @@ def _looked_at(
         payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
     except GatewayError:
         return None
-    with transaction.atomic():
-        store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now())
+    _save(credential, resource, payload, gateway, seen=seen)
     return payload
+
+
+@transaction.atomic
+def _save(
+    credential: StripeCredential, resource: Resource, payload: dict[str, Any], gateway: StripeGateway, *, seen: int
+) -> MirrorRow | None:
+    """Write an answer by the mirror's rule, and what it tells of MRR with it, as a webhook would."""
+    row = store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now())
+    if resource is SUBSCRIPTION:
+        history.take_in(credential, [str(payload["id"])])
+    return row
 
 
 def _begin(
@@ -280,9 +291,7 @@ def _keep(
     """Mirror Stripe's answer and close the request, both or neither, and return the row."""
     credential, stripe_id = request.credential, str(payload["id"])
     with transaction.atomic():
-        row = store.save(
-            credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now()
-        )
+        row = _save(credential, resource, payload, gateway, seen=seen)
         _close(request, State.DONE, object_stripe_id=stripe_id)
     if row is None:  # somebody wrote it meanwhile, perhaps with what was before this
         with suppress(GatewayError):
