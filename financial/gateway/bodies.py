@@ -89,12 +89,27 @@ def refund(payment_id: str, amount_minor: int | None, *, reason: str, metadata: 
 
 
 def subscription(
-    customer_id: str, price_id: str, *, quantity: int | None, trial_days: int, metadata: Mapping[str, str] | None
+    customer_id: str,
+    price_id: str,
+    *,
+    quantity: int | None,
+    trial_days: int,
+    discount: Mapping[str, str] | None = None,
+    days_until_due: int | None = None,
+    metadata: Mapping[str, str] | None,
 ) -> Body:
+    """With `days_until_due` invoices are sent to the customer, else the saved method is charged.
+
+    Stripe: https://docs.stripe.com/api/subscriptions/create
+    """
+    is_sent = days_until_due is not None
     return _filled(
         customer=customer_id,
         items=[_filled(price=price_id, quantity=quantity)],
         trial_period_days=trial_days or None,
+        discounts=[dict(discount)] if discount else None,
+        collection_method="send_invoice" if is_sent else None,
+        days_until_due=days_until_due,
         metadata=dict(metadata or {}),
     )
 

@@ -34,6 +34,7 @@ from financial.errors import (
 )
 from financial.gateway.budget import Budget
 from financial.gateway.clock import RemoteClock
+from financial.gateway.encoding import flat, form
 from financial.gateway.endpoints import WebhookEndpoint, endpoint_of
 from financial.gateway.failures import error_from
 
@@ -45,6 +46,7 @@ STRIPE_HOST = "api.stripe.com"
 PAGE_SIZE = 100
 Payload = dict[str, Any]
 _Answer = TypeVar("_Answer")
+_Query = Mapping[str, Any] | list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,18 @@ class StripeGateway:
             raise UnreadableAnswer("Asked for the balance, got something else.")
         return payload
 
+    def preview_invoice(self, body: Mapping[str, Any]) -> Payload:
+        """Return the invoice that a subscription, or a change of one, would lead to; nothing is written.
+
+        Plain HTTP, for the SDK's 10.0 does not know of it.
+
+        Stripe: https://docs.stripe.com/api/invoices/create_preview
+        """
+        payload = self._retried(lambda: self._read("/v1/invoices/create_preview", flat(body), method="POST"))
+        if not isinstance(payload, dict) or payload.get("object") != "invoice":
+            raise UnreadableAnswer("Asked for the preview of an invoice, got something else.")
+        return payload
+
     def _get(self, path: str, query: Mapping[str, Any]) -> Any:
         return self._retried(lambda: self._read(path, query))
 
@@ -212,24 +226,27 @@ class StripeGateway:
                 return ask()
         raise AssertionError("a retry ends by returning or raising")
 
-    def _read(self, path: str, query: Mapping[str, Any]) -> Any:
+    def _read(self, path: str, query: _Query, *, method: str = "GET") -> Any:
         endpoint = _endpoint(path)
         self._budget.wait(endpoint)
-        answer = self._asked(path, query)
+        answer = self._asked(method, path, urlencode(query, doseq=True))
         if answer.status == 429 and (reason := answer.headers.get("Stripe-Rate-Limited-Reason")):
             self._budget.refused(endpoint, reason)
         elif answer.status < 500:
             self._budget.answered(endpoint)
         return self._parsed(answer)
 
-    def _asked(self, path: str, query: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
-        url = f"{self._base}{path}?{urlencode(query, doseq=True)}" if query else f"{self._base}{path}"
+    def _asked(self, method: str, path: str, query: str) -> urllib3.BaseHTTPResponse:
+        in_url = f"?{query}" if query and method == "GET" else ""
+        form_type = {"Content-Type": "application/x-www-form-urlencoded"} if method == "POST" else {}
         asked_at = time.time()
         try:
             answer = _pool().request(
-                "GET",
-                url,
+                method,
+                f"{self._base}{path}{in_url}",
+                body=query if method == "POST" else None,
                 headers={
+                    **form_type,
                     "Authorization": f"Bearer {self._key}",
                     "Stripe-Version": API_VERSION,
                     "User-Agent": _user_agent(),
@@ -272,7 +289,7 @@ class StripeGateway:
         Stripe: https://docs.stripe.com/api/idempotent_requests
         """
         create = self._service(service).create
-        return self._retried(lambda: self._written(create, _form(body), _options(idempotency_key)))
+        return self._retried(lambda: self._written(create, form(body), _options(idempotency_key)))
 
     def act(
         self, service: str, method: str, stripe_id: str, body: Mapping[str, Any], *, idempotency_key: str
@@ -282,7 +299,7 @@ class StripeGateway:
         Returns the object as it is afterwards. An empty text clears a field. Keys and errors as in `create`.
         """
         call = getattr(self._service(service), method)
-        return self._retried(lambda: self._written(call, stripe_id, _form(body), _options(idempotency_key)))
+        return self._retried(lambda: self._written(call, stripe_id, form(body), _options(idempotency_key)))
 
     def _service(self, name: str) -> Any:
         """Return a service of the SDK, "products" or "checkout.sessions"; releases since 12.5 keep them under `v1`."""
@@ -352,15 +369,6 @@ def _endpoint(path: str) -> str:
 
 def _options(idempotency_key: str) -> dict[str, str]:
     return {"idempotency_key": idempotency_key, "stripe_version": API_VERSION}
-
-
-def _form(value: Any) -> Any:
-    """Return a body with booleans as Stripe writes them; the SDK's 10.0 would send Python's `True`."""
-    if isinstance(value, Mapping):
-        return {name: _form(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_form(inner) for inner in value]
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -118,7 +118,7 @@ def take_in(credential: StripeCredential, stripe_ids: Sequence[str]) -> int:
     bills = _bills(credential, [case for case in found if policy() is DiscountPolicy.ALL or case.has_a_past])
     for case in found:
         case.bills = bills[case.row.stripe_id]
-    prices = _prices(credential, {name for case in found for name in case.named_prices()})
+    prices = priced(credential, {name for case in found for name in case.named_prices()})
     wanted = [span for case in found for span in case.spans(credential, prices)]
     return _replace(credential, [case.row.stripe_id for case in found], wanted)
 
@@ -240,7 +240,8 @@ def _bills(credential: StripeCredential, cases: Sequence[_Case]) -> Mapping[str,
     return found
 
 
-def _prices(credential: StripeCredential, names: set[str]) -> dict[str, recurring.Price]:
+def priced(credential: StripeCredential, names: set[str]) -> dict[str, recurring.Price]:
+    """Return prices by id, with their tiers; one query, or none."""
     if not names:
         return {}
     rows = StripePrice.objects.filter(credential=credential, stripe_id__in=names)

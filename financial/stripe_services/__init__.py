@@ -5,6 +5,11 @@ Every function is one call further; no rules, no SQL, no HTTP live here.
 
 from __future__ import annotations
 
+from financial.gateway.offers import Offer
+from financial.gateway.previews import InvoicePreview
+from financial.gateway.subscription_bodies import ItemChange
+from financial.mirror.terms import Reduction, Terms, monthly_minor, terms_of
+from financial.previews import Outlook
 from financial.stripe_services.connection import gateway_for, test_connection, was_sent
 from financial.stripe_services.inbox import (
     apply_events,
@@ -29,13 +34,20 @@ from financial.stripe_services.service import StripeService
 from financial.stripe_services.syncing import rebuild_mrr, request_sync, run_sync, sync_now
 
 __all__ = [
+    "InvoicePreview",
+    "ItemChange",
+    "Offer",
+    "Outlook",
+    "Reduction",
     "StripeService",
+    "Terms",
     "apply_events",
     "correct_webhook",
     "event_payload",
     "fetch_event",
     "gateway_for",
     "keep_previous_webhook_secret",
+    "monthly_minor",
     "rebuild_mrr",
     "receive_webhook",
     "register_webhook",
@@ -47,6 +59,7 @@ __all__ = [
     "set_event_aside",
     "signing_secrets",
     "sync_now",
+    "terms_of",
     "test_connection",
     "unfinished_registration",
     "was_sent",

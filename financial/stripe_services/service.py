@@ -7,13 +7,12 @@ from decimal import Decimal
 from django.utils import timezone
 
 from financial import webhooks
-from financial.errors import FinancialError, InvalidAmount
+from financial.errors import InvalidAmount
 from financial.gateway import bodies
 from financial.models import (
     StripeCustomer,
     StripePrice,
     StripeProduct,
-    StripeSubscription,
     StripeWebhookEvent,
 )
 from financial.models.mirror import MirrorQuerySet
@@ -22,9 +21,10 @@ from financial.stripe_services.base import Metadata
 from financial.stripe_services.connection import gateway_for
 from financial.stripe_services.inbox import receive_webhook
 from financial.stripe_services.payments import Payments
+from financial.stripe_services.subscriptions import Subscriptions
 
 
-class StripeService(Payments):
+class StripeService(Payments, Subscriptions):
     """What an application does with Stripe. `create_*` and `update_*` call Stripe and return the saved mirror row.
 
     Without a credential the active one is used. Amounts are Decimals in major units. Every write takes an
@@ -131,30 +131,6 @@ class StripeService(Payments):
 
     def get_customers(self) -> MirrorQuerySet[StripeCustomer]:
         return self._rows(StripeCustomer)
-
-    def create_subscription(
-        self,
-        customer: StripeCustomer,
-        price: StripePrice,
-        metadata: Metadata = None,
-        *,
-        quantity: int | None = None,
-        trial_days: int = 0,
-        idempotency_key: str | None = None,
-    ) -> StripeSubscription:
-        if not price.recurring:
-            raise FinancialError("A subscription needs a recurring price; this one is paid once.")
-        body = bodies.subscription(
-            self._id_of(customer, "customer"),
-            self._id_of(price, "price"),
-            quantity=quantity,
-            trial_days=trial_days,
-            metadata=metadata,
-        )
-        return self._create(StripeSubscription, "subscription", body, idempotency_key)
-
-    def get_subscriptions(self, customer: StripeCustomer | None = None) -> MirrorQuerySet[StripeSubscription]:
-        return self._rows(StripeSubscription, customer=customer)
 
     def handle_webhook(self, payload: bytes, signature: str) -> StripeWebhookEvent:
         """Store a webhook and apply it at once; what cannot be applied now stays in the inbox and is tried again.
