@@ -126,7 +126,7 @@ def _demo(options: argparse.Namespace) -> World:
     plan = Plan(seed=options.seed, customers=DEMO_CUSTOMERS, end=now, base_url=url)
     if options.cache is None:
         return build(plan)
-    kept = options.cache / f"sandbox-demo-{options.seed}-{now // DAY}.json"
+    kept = options.cache / f"sandbox-demo-{snapshot.FORMAT}-{options.seed}-{now // DAY}.json"
     if kept.exists():
         world = _load(kept)
         world.tick(now)

@@ -179,6 +179,17 @@ def spend(world: World, owner: Object, event: str) -> list[str]:
     return counting
 
 
+def lasting(world: World, subscription: Object) -> list[str]:
+    """Return the discounts that count for a subscription now and will again: none for once, none that is over."""
+    customer = world.raw("customer", subscription["customer"])
+    ids = subscription["discounts"] or ([customer["_discount"]] if customer.get("_discount") else [])
+    found = [discount for id in ids if (discount := world.find("discount", id))]
+    return [
+        d["id"] for d in found
+        if world.raw("coupon", d["source"]["coupon"])["duration"] != "once" and (d["end"] is None or d["end"] > world.now)
+    ]  # fmt: skip
+
+
 def _keep(world: World, params: Params) -> Callable[[Object], bool] | None:
     names = {"active": "active", "code": "code", "coupon": "_coupon", "customer": "customer"}
     wanted = {names[k]: v for k, v in params.items() if k in names}

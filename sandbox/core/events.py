@@ -43,6 +43,9 @@ def emit(world: World, type: str, obj: Object, before: dict[str, Any] | None = N
     """Record that `obj` changed; `before` holds the old values of the fields that did."""
     if type not in TYPES:
         raise ValueError(f"{type} is not in the table of event types")
+    if world.rehearsal is not None:
+        world.rehearsal.told.append((type, dict(obj)))
+        return
     created = world.now
     if created < world.events_from:
         return

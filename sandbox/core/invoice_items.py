@@ -33,26 +33,40 @@ def create(world: World, params: Params) -> Object:
     amount = line_amount(price, quantity) if price else params["amount"]
     unit = price["unit_amount_decimal"] if price else str(amount // quantity if quantity else amount)
     span = params.get("period", {"start": world.now, "end": world.now})
-    pricing = {"type": "price_details", "unit_amount_decimal": unit}
-    if price:
-        pricing["price_details"] = {"price": price["id"], "product": price["product"]}
-    parent = None
     if "subscription" in params:
         world.get("subscription", params["subscription"], "subscription", status=400)
-        parent = {"subscription_details": {"subscription": params["subscription"]}, "type": "subscription_details"}
-    item = world.insert({
-        "id": world.ids.new("ii_"), "object": "invoiceitem", "amount": amount, "currency": currency,
-        "customer": customer["id"], "customer_account": None, "date": world.now,
-        "description": params.get("description") or (price and world.raw("product", price["product"])["name"]),
-        "discountable": params.get("discountable", amount >= 0), "discounts": [], "invoice": None, "livemode": False,
-        "metadata": metadata({}, params.get("metadata")), "net_amount": amount, "parent": parent,
-        "period": {"end": span["end"], "start": span["start"]}, "pricing": pricing, "proration": False,
-        "quantity": quantity, "quantity_decimal": str(quantity), "tax_rates": [], "test_clock": customer["test_clock"],
-        "created": world.now, "_price": price_id, "_subscription": params.get("subscription"),
-    }, "invoiceitem.created")  # fmt: skip
+    text = params.get("description") or (price and world.raw("product", price["product"])["name"])
+    item = write(
+        world, customer, amount=amount, currency=currency, description=text, quantity=quantity, unit=unit, price=price,
+        period=(span["start"], span["end"]), subscription=params.get("subscription"),
+        discountable=params.get("discountable", amount >= 0), metadata=metadata({}, params.get("metadata")),
+    )  # fmt: skip
     if "invoice" in params:
         _put(world, item, params["invoice"])
     return item
+
+
+def write(world: World, customer: Object, *, amount: int, currency: str, description: str | None, quantity: int,
+          unit: str | None, price: Object | None, period: tuple[int, int], subscription: str | None,
+          item: str | None = None, proration: bool = False, credited: dict[str, Any] | None = None,
+          **values: Any) -> Object:  # fmt: skip
+    """Write an item that waits for an invoice; `item` is the subscription's item that a proration is for."""
+    pricing: dict[str, Any] = {"type": "price_details", "unit_amount_decimal": unit}
+    if price:
+        pricing["price_details"] = {"price": price["id"], "product": price["product"]}
+    parent = None
+    if subscription:
+        details = {"subscription": subscription} | ({"subscription_item": item} if item else {})
+        parent = {"subscription_details": details, "type": "subscription_details"}
+    return world.insert({
+        "id": world.ids.new("ii_"), "object": "invoiceitem", "amount": amount, "currency": currency,
+        "customer": customer["id"], "customer_account": None, "date": world.now, "description": description,
+        "discountable": False, "discounts": [], "invoice": None, "livemode": False, "metadata": {},
+        "net_amount": amount, "parent": parent, "period": {"end": period[1], "start": period[0]}, "pricing": pricing,
+        "proration": proration, "quantity": quantity, "quantity_decimal": str(quantity), "tax_rates": [],
+        "test_clock": customer["test_clock"], "created": world.now, "_price": price["id"] if price else None,
+        "_subscription": subscription, "_subscription_item": item, "_credited": credited, **values,
+    }, "invoiceitem.created")  # fmt: skip
 
 
 def _put(world: World, item: Object, invoice_id: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import coupons, pricing
+from . import coupons, currencies, pricing
 from .events import emit
 from .store import Object
 
@@ -29,6 +29,7 @@ def compose(world: World, customer: Object, *, currency: str, reason: str, lines
     """Return a draft invoice with its lines and sums; nothing is written."""
     now = world.now
     start, end = period or (now, now)
+    own = customer["currency"] in (None, currency)
     id = world.ids.new("in_")
     parent = None
     if subscription:
@@ -54,7 +55,8 @@ def compose(world: World, customer: Object, *, currency: str, reason: str, lines
         "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
         "period_end": end, "period_start": start, "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0, "receipt_number": None, "rendering": None, "shipping_cost": None,
-        "shipping_details": None, "starting_balance": 0, "statement_descriptor": None, "status": "draft",
+        "shipping_details": None, "starting_balance": customer["balance"] if own else 0,
+        "statement_descriptor": None, "status": "draft",
         "status_transitions": {"finalized_at": None, "marked_uncollectible_at": None, "paid_at": None, "voided_at": None},
         "subtotal": 0, "subtotal_excluding_tax": 0, "test_clock": customer["test_clock"], "total": 0,
         "total_discount_amounts": [], "total_excluding_tax": 0, "total_pretax_credit_amounts": [], "total_taxes": [],
@@ -68,26 +70,58 @@ def compose(world: World, customer: Object, *, currency: str, reason: str, lines
 
 def totals(world: World, invoice: Object) -> dict[str, Any]:
     """Return the sums of an invoice's lines, with its discounts shared out over them."""
-    lines: list[Line] = [line | {"discount_amounts": []} for line in invoice["lines"]]
+    lines, taken = discounted(world, invoice["lines"], invoice["discounts"], invoice["currency"])
     subtotal = sum(line["amount"] for line in lines)
-    taken, rest = [], subtotal
-    for id in invoice["discounts"]:
-        coupon = world.raw("coupon", world.raw("discount", id)["source"]["coupon"])
-        if coupon["currency"] not in (None, invoice["currency"]):
-            continue
-        amount = min(max(rest, 0), pricing.discount_amount(coupon, max(rest, 0)))
-        rest -= amount
-        taken.append({"amount": amount, "discount": id})
-        positive = [max(line["amount"] - sum(d["amount"] for d in line["discount_amounts"]), 0) for line in lines]
-        for line, share in zip(lines, pricing.spread(amount, positive), strict=True):
-            line["discount_amounts"] = [*line["discount_amounts"], {"amount": share, "discount": id}]
+    total = subtotal - sum(entry["amount"] for entry in taken)
     credits = [{"amount": d["amount"], "discount": d["discount"], "type": "discount"} for d in taken]
-    due = max(rest, 0)
+    due, _ = settle(world, total, invoice["starting_balance"], invoice["currency"])
     return {
-        "lines": lines, "subtotal": subtotal, "subtotal_excluding_tax": subtotal, "total": rest,
-        "total_excluding_tax": rest, "total_discount_amounts": taken, "total_pretax_credit_amounts": credits,
+        "lines": lines, "subtotal": subtotal, "subtotal_excluding_tax": subtotal, "total": total,
+        "total_excluding_tax": total, "total_discount_amounts": taken, "total_pretax_credit_amounts": credits,
         "amount_due": due, "amount_remaining": due - invoice["amount_paid"],
     }  # fmt: skip
+
+
+def settle(world: World, total: int, balance: int, currency: str) -> tuple[int, int]:
+    """Return what is due of a total, and the customer's balance afterwards (negative: what we owe).
+
+    A credit pays first, a debt comes on top, and what is too little to be charged is owed.
+    Stripe: https://docs.stripe.com/billing/customer/balance
+    """
+    due = total + balance
+    if due <= 0:
+        return 0, due
+    return (due, 0) if due >= currencies.minimum(currency, world.settings) else (0, due)
+
+
+def discounted(world: World, lines: list[Line], discounts: list[str], currency: str) -> tuple[list[Line], list[Line]]:
+    """Return lines with their shares of the discounts, and what each discount takes in all."""
+    lines = [line | {"discount_amounts": []} for line in lines]
+    taken = []
+    for id in discounts:
+        coupon = world.raw("coupon", world.raw("discount", id)["source"]["coupon"])
+        if coupon["currency"] not in (None, currency):
+            continue
+        rests = [net(line) if _counts(world, line, coupon) else 0 for line in lines]
+        base = max(sum(rests), 0)
+        amount = min(base, pricing.discount_amount(coupon, base))
+        taken.append({"amount": amount, "discount": id})
+        for line, share in zip(lines, pricing.spread(amount, [max(rest, 0) for rest in rests]), strict=True):
+            line["discount_amounts"] = [*line["discount_amounts"], {"amount": share, "discount": id}]
+    return lines, taken
+
+
+def _counts(world: World, line: Line, coupon: Object) -> bool:
+    """Return whether a coupon takes something off a line."""
+    if not line["discountable"] or not coupon["applies_to"]:
+        return bool(line["discountable"])
+    return bool(line["_price"]) and world.raw("price", line["_price"])["product"] in coupon["applies_to"]["products"]
+
+
+def net(line: Line) -> int:
+    """Return what a line costs after its discounts."""
+    amount: int = line["amount"] - sum(entry["amount"] for entry in line["discount_amounts"])
+    return amount
 
 
 def line(world: World, *, amount: int, currency: str, description: str | None, quantity: int | None,
@@ -109,12 +143,11 @@ def line(world: World, *, amount: int, currency: str, description: str | None, q
     }  # fmt: skip
 
 
-def subscription_lines(
-    world: World, subscription: Object, period: tuple[int, int], *, trial: bool = False
-) -> list[Line]:
-    """Return the lines of a subscription's items for one period; a trial costs nothing."""
+def subscription_lines(world: World, subscription: Object, items: list[Object], *, trial: bool = False) -> list[Line]:
+    """Return the lines of a subscription's items for their period; a trial costs nothing."""
     found = []
-    for item in subscription["items"]:
+    for item in items:
+        period = (item["current_period_start"], item["current_period_end"])
         price = world.raw("price", item["price"])
         product = world.raw("product", price["product"])
         quantity = item.get("quantity", 0)
@@ -146,14 +179,25 @@ def pending_lines(
 
 def item_line(world: World, item: Object) -> Line:
     """Return the invoice line of an invoice item."""
-    details = {"invoice_item": item["id"], "proration": False, "proration_details": {"credited_items": None},
-               "subscription": item["_subscription"]}  # fmt: skip
-    parent = {"invoice_item_details": details, "subscription_item_details": None, "type": "invoice_item_details"}
     price = world.raw("price", item["_price"]) if item["_price"] else None
-    return line(world, amount=item["amount"], currency=item["currency"], description=item["description"],
-                quantity=item["quantity"], period=(item["period"]["start"], item["period"]["end"]), parent=parent,
-                price=price, subscription=item["_subscription"], data=item["metadata"],
+    made = line(world, amount=item["amount"], currency=item["currency"], description=item["description"],
+                quantity=item["quantity"], period=(item["period"]["start"], item["period"]["end"]),
+                parent=_item_parent(item), price=price, subscription=item["_subscription"], data=item["metadata"],
                 discountable=item["discountable"])  # fmt: skip
+    if price and item["proration"]:
+        made["pricing"] = made["pricing"] | {"unit_amount_decimal": item["pricing"]["unit_amount_decimal"]}
+    return made
+
+
+def _item_parent(item: Object) -> dict[str, Any]:
+    """Return where a line comes from: an invoice item, behind prorations also a subscription's item."""
+    details = {"invoice_item": item["id"], "proration": item["proration"],
+               "proration_details": {"credited_items": item["_credited"]},
+               "subscription": item["_subscription"]}  # fmt: skip
+    if not item["proration"]:
+        return {"invoice_item_details": details, "subscription_item_details": None, "type": "invoice_item_details"}
+    details["subscription_item"] = item["_subscription_item"]
+    return {"invoice_item_details": None, "subscription_item_details": details, "type": "subscription_item_details"}
 
 
 def take_items(world: World, items: list[Object], invoice: Object) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import customers, payment_intents
+from . import customers, invoice_make, payment_intents
 from .errors import StripeError
 from .events import emit
 from .settings import DAY, HOUR
@@ -24,16 +24,20 @@ def finalize(world: World, invoice: Object) -> None:
     """Open a draft: it gets its number and its payment intent; nothing due is paid at once."""
     customer = world.raw("customer", invoice["customer"])
     sequence = customer["next_invoice_sequence"]
-    world.change(customer, "customer.updated", next_invoice_sequence=sequence + 1)
+    before = customer["balance"] if customer["currency"] in (None, invoice["currency"]) else 0
+    due, after = invoice_make.settle(world, invoice["total"], before, invoice["currency"])
+    world.change(customer, "customer.updated", next_invoice_sequence=sequence + 1,
+                 balance=customer["balance"] - before + after)  # fmt: skip
     page_url = f"{world.settings.base_url}/_sandbox/objects/invoice/{invoice['id']}"
     values: dict[str, Any] = {
         "status": "open", "number": invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
-        "effective_at": world.now, "ending_balance": 0, "automatically_finalizes_at": None,
+        "effective_at": world.now, "starting_balance": before, "ending_balance": after, "automatically_finalizes_at": None,
+        "amount_due": due, "amount_remaining": due,
         "hosted_invoice_url": page_url, "invoice_pdf": f"{page_url}/pdf",
         "status_transitions": invoice["status_transitions"] | {"finalized_at": world.now},
     }  # fmt: skip
-    if invoice["amount_due"] > 0:
-        values["_payment_intent"] = _intent(world, invoice)["id"]
+    if due > 0:
+        values["_payment_intent"] = _intent(world, invoice, due)["id"]
     if invoice["collection_method"] == "send_invoice" and not invoice["due_date"]:
         values["due_date"] = world.now + 30 * DAY
     world.change(invoice, "invoice.updated", **values)
@@ -42,17 +46,17 @@ def finalize(world: World, invoice: Object) -> None:
         mark_paid(world, invoice)
 
 
-def _intent(world: World, invoice: Object) -> Object:
+def _intent(world: World, invoice: Object, due: int) -> Object:
     text = "Subscription creation" if invoice["billing_reason"] == "subscription_create" else "Subscription update"
     intent = payment_intents.make(
-        world, invoice["amount_due"], invoice["currency"], customer=invoice["customer"], invoice=invoice["id"],
+        world, due, invoice["currency"], customer=invoice["customer"], invoice=invoice["id"],
         description=invoice["description"] or (text if invoice["_subscription"] else f"Invoice {invoice['id']}"),
         params={"setup_future_usage": "off_session" if invoice["_subscription"] else None},
     )  # fmt: skip
     payment = {"payment_intent": intent["id"], "type": "payment_intent"}
     world.insert({
         "id": world.ids.new("inpay_"), "object": "invoice_payment", "amount_paid": None,
-        "amount_requested": invoice["amount_due"], "created": world.now, "currency": invoice["currency"],
+        "amount_requested": due, "created": world.now, "currency": invoice["currency"],
         "invoice": invoice["id"], "is_default": True, "livemode": False, "payment": payment, "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None}, "_payment": intent["id"],
     })  # fmt: skip
@@ -211,9 +215,18 @@ def void(world: World, invoice: Object) -> None:
         if payment["status"] == "open":
             moved = payment["status_transitions"] | {"canceled_at": world.now}
             world.change(payment, status="canceled", status_transitions=moved)
+    _give_balance_back(world, invoice)
     world.change(invoice, status="void", amount_remaining=0, next_payment_attempt=None, auto_advance=False,
                  status_transitions=invoice["status_transitions"] | {"voided_at": world.now})  # fmt: skip
     emit(world, "invoice.voided", invoice)
+
+
+def _give_balance_back(world: World, invoice: Object) -> None:
+    """Undo what finalising an invoice did to the customer's balance."""
+    moved = invoice["starting_balance"] - (invoice["ending_balance"] or 0)
+    customer = world.find("customer", invoice["customer"])
+    if moved and customer:
+        world.change(customer, "customer.updated", balance=customer["balance"] + moved)
 
 
 def mark_uncollectible(world: World, invoice: Object) -> None:

@@ -31,6 +31,14 @@ class Ledger:
         """Return plain JSON values, for a snapshot."""
         return {"pending": self.pending, "available": self.available, "unswept": self.unswept}
 
+    def copy(self) -> Ledger:
+        """Return another ledger that says the same."""
+        other = Ledger()
+        other.pending.update(self.pending)
+        other.available.update(self.available)
+        other.unswept.update({currency: list(ids) for currency, ids in self.unswept.items()})
+        return other
+
     def load(self, state: dict[str, Any]) -> None:
         """Take over what a snapshot holds."""
         self.pending.update(state["pending"])

@@ -115,14 +115,15 @@ def _line_item(world: World, obj: Object, view: View) -> None:
     view["price"] = price_view(world, price, OLD) if price else None
     view["plan"] = plan_view(world, price, OLD) if price else None
     parent = obj["parent"] or {}
-    item = parent.get("invoice_item_details")
-    view["type"] = "invoiceitem" if item else "subscription"
-    if item:
-        view["invoice_item"] = item["invoice_item"]
-    else:
-        view["subscription_item"] = parent["subscription_item_details"]["subscription_item"]
+    details = parent.get("invoice_item_details") or parent["subscription_item_details"]
+    view["type"] = "invoiceitem" if details["invoice_item"] else "subscription"
+    if details["invoice_item"]:
+        view["invoice_item"] = details["invoice_item"]
+    if "subscription_item" in details:
+        view["subscription_item"] = details["subscription_item"]
     view |= {
-        "amount_excluding_tax": obj["amount"], "proration": False, "proration_details": {"credited_items": None},
+        "amount_excluding_tax": obj["amount"], "proration": details["proration"],
+        "proration_details": details["proration_details"],
         "unit_amount_excluding_tax": (obj["pricing"] or {}).get("unit_amount_decimal"),
         "tax_amounts": [], "tax_rates": [],
     }  # fmt: skip
@@ -135,6 +136,8 @@ def _invoiceitem(world: World, obj: Object, view: View) -> None:
     unit = (obj["pricing"] or {}).get("unit_amount_decimal")
     whole = int(unit) if unit and "." not in unit else None
     view |= {"subscription": obj["_subscription"], "unit_amount": whole, "unit_amount_decimal": unit}
+    if obj["_subscription_item"]:
+        view["subscription_item"] = obj["_subscription_item"]
 
 
 def _subscription(world: World, obj: Object, view: View) -> None:

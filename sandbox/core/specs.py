@@ -8,12 +8,13 @@ until:dec            decimal kept as text      created:range      seconds or {gt
 up_to:int|inf        number or that word       coupon<:str        only before 2025 ('<')
 promotion>:{...}     only in the pinned version ('>')
 options:{_each:{..}} hash with free keys, each value checked
+anchor>:{..} anchor<:now|later   declared twice: one way in the pinned version, another before 2025
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import bad_request, missing_parameter, unknown_parameter
@@ -28,7 +29,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter: its type, and whether it is required, can be unset, is versioned."""
+    """One parameter: its type, and whether it is required, can be unset, is versioned; `other` is its older form."""
 
     type: str
     required: bool = False
@@ -36,6 +37,7 @@ class Param:
     only: str = ""
     words: tuple[str, ...] = ()
     item: Param | None = None
+    other: Param | None = None
     fields: dict[str, Param] = field(default_factory=dict)
 
 
@@ -52,7 +54,8 @@ def _fields(tokens: list[Any], at: int) -> tuple[dict[str, Param], int]:
     found: dict[str, Param] = {}
     while at < len(tokens) and tokens[at][0]:
         name, flags, _ = tokens[at]
-        found[name], at = _type(tokens, at + 1, flags)
+        param, at = _type(tokens, at + 1, flags)
+        found[name] = replace(found[name], other=param) if name in found else param
     return found, at
 
 
@@ -85,6 +88,8 @@ def check(params: dict[str, Any], fields: dict[str, Param], version: str, where:
     for name, value in params.items():
         param = fields.get(name) or fields.get("_each")
         label = f"{where}[{name}]" if where else name
+        if param is not None and param.other is not None and param.only != version:
+            param = param.other
         if param is None or (param.only and param.only != version):
             raise unknown_parameter(label)
         clean[name] = _value(value, param, version, label)

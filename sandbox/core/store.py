@@ -80,6 +80,12 @@ class Table:
         for name in self.fields:
             _discard(self.indexes.get((name, row.obj.get(name)), []), row.key)
 
+    def relist(self, row: Row) -> None:
+        """Put an object back into the lists it was taken out of."""
+        _add(self.order, row.key)
+        for name in self.fields:
+            _add(self.indexes.setdefault((name, row.obj.get(name)), []), row.key)
+
     def forget(self, created: int, really: Keep) -> None:
         """Drop the rows created earlier than `created` for which `really` holds."""
         count = bisect_left(self.order, (created, 0, ""))

@@ -11,12 +11,12 @@ from .embeds import item_view
 from .errors import missing_object, missing_parameter
 from .operation import Operation, Params, Plain, listing, op
 from .store import Object
-from .subscription_ops import edited_items
+from .subscription_changes import BEHAVIOR
+from .subscription_ops import change_items, edited_items
+from .subscriptions import PAYMENT_BEHAVIOR
 
 if TYPE_CHECKING:
     from .world import World
-
-_PRORATION = "proration_behavior:always_invoice|create_prorations|none"
 
 
 def _find(world: World, id: str) -> tuple[Object, Object]:
@@ -50,31 +50,35 @@ def _create(world: World, params: Params) -> Plain:
         raise missing_parameter("price")
     entry = {k: v for k, v in params.items() if k in ("price", "quantity", "metadata")}
     items = edited_items(world, subscription, [entry])
-    world.change(subscription, "customer.subscription.updated", items=items)
-    return _shown(world, items[-1])
+    change_items(world, subscription, items, params)
+    return _shown(world, subscription["items"][-1])
 
 
 def _edit(world: World, params: Params, id: str) -> Plain:
     subscription, _ = _find(world, id)
     entry: dict[str, Any] = {k: v for k, v in params.items() if k in ("price", "quantity", "metadata")}
-    items = edited_items(world, subscription, [entry | {"id": id}])
-    world.change(subscription, "customer.subscription.updated", items=items)
-    return _shown(world, next(item for item in items if item["id"] == id))
+    change_items(world, subscription, edited_items(world, subscription, [entry | {"id": id}]), params)
+    return _shown(world, _find(world, id)[1])
 
 
 def _delete(world: World, params: Params, id: str) -> Plain:
     subscription, _ = _find(world, id)
-    items = edited_items(world, subscription, [{"id": id, "deleted": True}])
-    world.change(subscription, "customer.subscription.updated", items=items)
+    change_items(world, subscription, edited_items(world, subscription, [{"id": id, "deleted": True}]), params)
     return Plain({"id": id, "object": "subscription_item", "deleted": True})
 
 
 _LIST = listing("subscription_item", "/v1/subscription_items", "subscription!:str")
-_FIELDS = f"price:str quantity:int metadata?:map {_PRORATION}"
+_FIELDS = f"price:str quantity:int metadata?:map {BEHAVIOR} payment_behavior:{PAYMENT_BEHAVIOR}"
 OPERATIONS = [
     Operation("GET", _LIST.path, _list, _LIST.params, listing=True, kind="subscription_item"),
     op("POST", "/v1/subscription_items", _create, f"subscription!:str {_FIELDS}"),
     op("GET", "/v1/subscription_items/{item}", lambda world, params, id: _shown(world, _find(world, id)[1])),
-    op("POST", "/v1/subscription_items/{item}", _edit, _FIELDS),
-    op("DELETE", "/v1/subscription_items/{item}", _delete, _PRORATION, expand=False),
+    op("POST", "/v1/subscription_items/{item}", _edit, f"{_FIELDS} off_session:bool"),
+    op(
+        "DELETE",
+        "/v1/subscription_items/{item}",
+        _delete,
+        f"{BEHAVIOR} payment_behavior:{PAYMENT_BEHAVIOR}",
+        expand=False,
+    ),
 ]

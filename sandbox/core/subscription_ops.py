@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import coupons, cycle
+from . import coupons, cycle, subscription_changes
 from .errors import StripeError, bad_request
 from .events import emit
 from .expand import ENDED
 from .operation import Params, given, listing, metadata, op, retrieving
 from .store import Object
-from .subscriptions import COMMON, ITEM, PRORATION, cancel_now, create, discounts_of, new_item, own_method, prices_of
+from .subscription_changes import BEHAVIOR
+from .subscriptions import COMMON, ITEM, check_rhythm, create, discounts_of, new_item, own_method, prices_of
 
 if TYPE_CHECKING:
     from .world import World
 
 
 def update(world: World, params: Params, id: str) -> Object:
-    """Change a subscription. Amounts change from the next invoice on: prorations are not computed."""
+    """Change a subscription; what that costs is billed as `proration_behavior` says."""
     subscription = world.get("subscription", id)
     if subscription["status"] in ENDED and params.keys() - {"metadata", "cancellation_details"}:
         raise bad_request("A canceled subscription can only update its cancellation_details and metadata.", param="id")
@@ -41,22 +42,20 @@ def update(world: World, params: Params, id: str) -> Object:
         values["trial_settings"] = {
             "end_behavior": {"billing_cycle_anchor": None} | params["trial_settings"]["end_behavior"]
         }
-    if "items" in params:
-        values["items"] = edited_items(world, subscription, params["items"])
-    if isinstance(params.get("trial_end"), int):
-        values |= {
-            "trial_end": params["trial_end"],
-            "billing_cycle_anchor": params["trial_end"],
-            "status": "trialing",
-            "_number": 0,
-        }
-        values["items"] = cycle.moved(values.get("items") or subscription["items"], (world.now, params["trial_end"]))
-    world.change(subscription, "customer.subscription.updated", **values)
-    if "trial_end" in values:
-        cycle.plan(world, subscription)
-    if params.get("trial_end") == "now" and subscription["status"] == "trialing":
-        cycle.end_trial_now(world, subscription)
+    if params.keys() & {"items", "trial_end", "billing_cycle_anchor"}:
+        items = edited_items(world, subscription, params["items"]) if "items" in params else subscription["items"]
+        change_items(world, subscription, items, params, **values)
+    else:
+        world.change(subscription, "customer.subscription.updated", **values)
     return subscription
+
+
+def change_items(world: World, subscription: Object, items: list[Object], params: Params, **values: Any) -> None:
+    """Give a subscription other items, billed as the update's parameters say."""
+    wish = subscription_changes.wish_of(world, subscription, params)
+    if params.get("payment_behavior") == "error_if_incomplete":
+        subscription_changes.refuse_unpaid(world, subscription, items, wish)
+    subscription_changes.apply(world, subscription, items, wish, **values)
 
 
 def _cancellation(world: World, subscription: Object, params: Params) -> dict[str, Any]:
@@ -108,6 +107,7 @@ def edited_items(world: World, subscription: Object, entries: list[Params]) -> l
             item["metadata"] = metadata(item["metadata"], entry["metadata"])
     if not items:
         raise bad_request("A subscription must have at least one active item.", param="items")
+    check_rhythm([world.raw("price", item["price"]) for item in items])
     return items
 
 
@@ -116,11 +116,13 @@ def _cancel(world: World, params: Params, id: str) -> Object:
     if subscription["status"] in ENDED:
         raise StripeError(404, f"No such subscription: '{id}'", "resource_missing", "id")
     comment = {k: v or None for k, v in params.get("cancellation_details", {}).items()}
-    cancel_now(world, subscription, comment=comment)
+    subscription_changes.end(world, subscription, comment, prorate=params.get("prorate", False),
+                             invoice_now=params.get("invoice_now", False))  # fmt: skip
     return subscription
 
 
-def _resume(world: World, params: Params, id: str) -> Object:
+def resume(world: World, params: Params, id: str) -> Object:
+    """Let a paused subscription begin a new cycle."""
     subscription = world.get("subscription", id)
     if subscription["status"] != "paused":
         raise bad_request("Only paused subscriptions can be resumed.", param="subscription")
@@ -156,6 +158,7 @@ def _keep(world: World, params: Params) -> Callable[[Object], bool]:
     return keep
 
 
+_ANCHOR = "billing_cycle_anchor>:{type!:now|unchanged} billing_cycle_anchor<:now|unchanged"
 _DETAILS = "cancellation_details:{comment?:str feedback?:str}"
 
 
@@ -168,9 +171,9 @@ OPERATIONS = [
     retrieving("subscription", "/v1/subscriptions/{subscription_exposed_id}"),
     op("POST", "/v1/subscriptions/{subscription_exposed_id}", update,
        f"items:[{{id:str deleted:bool {ITEM}}}] pause_collection?:{{behavior!:keep_as_draft|mark_uncollectible|void"
-       f" resumes_at:int}} {_DETAILS} {COMMON}", kind="subscription"),
+       f" resumes_at:int}} {_DETAILS} {_ANCHOR} proration_date:int {COMMON}", kind="subscription"),
     op("DELETE", "/v1/subscriptions/{subscription_exposed_id}", _cancel,
        f"{_DETAILS} invoice_now:bool prorate:bool", kind="subscription"),
-    op("POST", "/v1/subscriptions/{subscription}/resume", _resume, PRORATION, kind="subscription"),
+    op("POST", "/v1/subscriptions/{subscription}/resume", resume, BEHAVIOR, kind="subscription"),
     op("DELETE", "/v1/subscriptions/{subscription_exposed_id}/discount", _end_discount, kind="subscription", expand=False),
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import coupons, customers, cycle, invoices
+from . import coupons, customers, cycle, invoices, prorations
 from .coupons import DISCOUNTS
 from .errors import StripeError, bad_request, missing_parameter
 from .events import emit
@@ -21,7 +21,7 @@ from .store import Object
 if TYPE_CHECKING:
     from .world import World
 
-_BEHAVIOR = "allow_incomplete|default_incomplete|error_if_incomplete|pending_if_incomplete"
+PAYMENT_BEHAVIOR = "allow_incomplete|default_incomplete|error_if_incomplete|pending_if_incomplete"
 PRORATION = "proration_behavior:always_invoice|create_prorations|none"
 ITEM = "price:str quantity:int metadata?:map"
 _TRIAL = "{end_behavior!:{missing_payment_method!:cancel|create_invoice|pause}}"
@@ -30,7 +30,7 @@ COMMON = (
     "cancel_at?:int|max_period_end|min_period_end cancel_at_period_end:bool"
     " collection_method:charge_automatically|send_invoice days_until_due:int"
     f" default_payment_method:str description?:str discounts?:{DISCOUNTS} metadata?:map off_session:bool"
-    f" payment_behavior:{_BEHAVIOR} payment_settings:{_PAY} {PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
+    f" payment_behavior:{PAYMENT_BEHAVIOR} payment_settings:{_PAY} {PRORATION} trial_end:int|now trial_settings:{_TRIAL}"
     " automatic_tax:{enabled!:bool} coupon<?:str promotion_code<?:str"
 )
 
@@ -91,8 +91,9 @@ def create(world: World, params: Params) -> Object:
 def _start(world: World, subscription: Object, customer: Object, behavior: str) -> None:
     """Make the first invoice, tell of the subscription, and collect."""
     trial = subscription["status"] == "trialing"
-    invoice = cycle.bill(world, subscription, customer, "subscription_create", trial=trial)
+    invoice = cycle.bill(world, subscription, customer, "subscription_create", subscription["items"], trial=trial)
     subscription["latest_invoice"] = invoice["id"]
+    subscription["items"] = prorations.billed(subscription["items"], invoice)
     sent = subscription["collection_method"] == "send_invoice"
     if sent and not trial:
         subscription["status"] = "active"
@@ -114,7 +115,7 @@ def new_item(world: World, subscription_id: str, price: Object, entry: Params, p
         "id": world.ids.new("si_"), "object": "subscription_item", "billing_thresholds": None, "created": world.now,
         "current_period_end": period[1], "current_period_start": period[0], "current_trial": None, "discounts": [],
         "metadata": metadata({}, entry.get("metadata")), "plan": None, "price": price["id"],
-        "subscription": subscription_id, "tax_rates": [],
+        "subscription": subscription_id, "tax_rates": [], "_billed": None,
     }  # fmt: skip
     if price["recurring"]["usage_type"] == "licensed":
         item["quantity"] = entry.get("quantity", 1)
@@ -139,14 +140,19 @@ def prices_of(world: World, items: list[Params], currency: str | None) -> list[t
                 param=f"items[{place}][price]",
             )  # noqa: F541
         found.append((price, price["currency"]))
-    rhythms = {(p["recurring"]["interval"], p["recurring"]["interval_count"]) for p, _ in found}
-    if len(rhythms) > 1 or len({c for _, c in found}) > 1:
-        raise bad_request(
-            "Currency and interval fields must match across all prices on this subscription.", param="items"
-        )
+    check_rhythm([price for price, _ in found])
     if currency and currency.lower() != found[0][1]:
         raise bad_request(f"The price specified only supports `{found[0][1]}`.", param="currency")
     return found
+
+
+def check_rhythm(prices: list[Object]) -> None:
+    """Refuse prices that differ in interval or currency."""
+    rhythms = {(p["recurring"]["interval"], p["recurring"]["interval_count"]) for p in prices}
+    if len(rhythms) > 1 or len({p["currency"] for p in prices}) > 1:
+        raise bad_request(
+            "Currency and interval fields must match across all prices on this subscription.", param="items"
+        )
 
 
 def discounts_of(params: Params) -> list[Params]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 Task = tuple[float, int, str, list[Any]]
+Mark = tuple[float, int, list[Task]]
 
 
 class Timeline:
@@ -46,6 +47,14 @@ class Timeline:
             heapq.heappush(self.tasks, task)
         self.now = max(self.now, to)
         return ran
+
+    def mark(self) -> Mark:
+        """Return where it stands, to come back to."""
+        return self.now, self._order, list(self.tasks)
+
+    def back(self, mark: Mark) -> None:
+        """Stand again where `mark` was taken."""
+        self.now, self._order, self.tasks = mark
 
     def dump(self) -> dict[str, Any]:
         """Return plain JSON values, for a snapshot."""

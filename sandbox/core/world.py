@@ -17,6 +17,7 @@ from .faults import Faults
 from .idempotency import Idempotency
 from .ids import Ids
 from .money import Ledger
+from .rehearsal import Rehearsal
 from .settings import DAY, EVENT_DAYS, Settings
 from .store import Object, Row, Store
 from .tasks import TASKS
@@ -42,6 +43,7 @@ class World:
         self.events_from = 0
         self.forgot_at = 0.0
         self.changes = 0
+        self.rehearsal: Rehearsal | None = None
 
     # ---- time
 
@@ -113,7 +115,7 @@ class World:
 
     def insert(self, obj: Object, event: str = "") -> Object:
         """Add an object and tell of it."""
-        self.changes += 1
+        self._note("insert", obj)
         self.store.insert(obj)
         if event:
             events.emit(self, event, obj)
@@ -124,7 +126,7 @@ class World:
         before = {k: obj.get(k) for k, v in values.items() if obj.get(k) != v}
         if not before:
             return False
-        self.changes += 1
+        self._note("change", obj)
         row = self.row(obj)
         table = self.store.table(obj["object"])
         for name, old in before.items():
@@ -137,7 +139,7 @@ class World:
 
     def delete(self, obj: Object, event: str = "") -> Object:
         """Delete an object, tell of it, and return the stub that answers for it."""
-        self.changes += 1
+        self._note("delete", obj)
         row = self.row(obj)
         if event:
             events.emit(self, event, obj)
@@ -145,6 +147,12 @@ class World:
         obj["deleted"] = True
         row.cache.clear()
         return obj
+
+    def _note(self, step: str, obj: Object) -> None:
+        """Count a change; a rehearsal also keeps what was before it."""
+        self.changes += 1
+        if self.rehearsal is not None:
+            self.rehearsal.steps.append((step, obj, dict(obj)))
 
     def touch(self, kind: str, id: str) -> None:
         """Drop the rendered bytes of an object that shows another which has changed."""

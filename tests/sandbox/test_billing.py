@@ -381,7 +381,9 @@ def test_a_changed_price_counts_from_the_next_invoice(client: Client) -> None:
     sub = _subscribe(client)
     item = sub["items"]["data"][0]["id"]
     client.post(
-        f"/v1/subscriptions/{sub['id']}", items=[{"id": item, "price": client.price(2500)["id"], "quantity": 2}]
+        f"/v1/subscriptions/{sub['id']}",
+        items=[{"id": item, "price": client.price(2500)["id"], "quantity": 2}],
+        proration_behavior="none",
     )
 
     client.world.advance(31 * DAY + HOUR)

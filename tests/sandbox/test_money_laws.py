@@ -166,6 +166,43 @@ class Account(RuleBasedStateMachine):
         elif sub:
             self._try("DELETE", f"/v1/subscriptions/{sub['id']}")
 
+    @rule(
+        place=st.integers(0, 99),
+        amount=st.sampled_from([0, 900, 1700, 12_345]),
+        quantity=st.integers(1, 4),
+        interval=st.sampled_from(["month", "month", "year"]),
+        behavior=st.sampled_from(["create_prorations", "always_invoice", "none"]),
+    )
+    def change_plan(self, place: int, amount: int, quantity: int, interval: str, behavior: str) -> None:
+        """What is previewed is what then happens, wherever the account stands."""
+        sub = self._pick("subscription", place)
+        if not sub or sub["status"] in ("canceled", "incomplete", "incomplete_expired"):
+            return
+        price = self.client.price(amount, interval)["id"]
+        wish = {
+            "items": [{"id": sub["items"][0]["id"], "price": price, "quantity": quantity}],
+            "proration_behavior": behavior,
+        }
+        before = wire.dumps(snapshot.dump(self.world)["tables"])
+        try:
+            shown = self.client.post("/v1/invoices/create_preview", subscription=sub["id"], subscription_details=wish)
+        except Refused as refused:
+            assert refused.error["code"] == "invoice_upcoming_none"
+            shown = None
+        assert wire.dumps(snapshot.dump(self.world)["tables"]) == before
+        count = len(self.world.store.table("invoice").order)
+        self.client.post(f"/v1/subscriptions/{sub['id']}", **wish)
+        made = self.world.store.table("invoice").order[count:]
+        if made:
+            invoice = self.world.raw("invoice", made[0][2])
+            assert shown is not None
+            assert (invoice["total"], invoice["subtotal"]) == (shown["total"], shown["subtotal"])
+            assert [line["amount"] for line in invoice["lines"]] == [x["amount"] for x in shown["lines"]["data"]]
+
+    @rule(balance=st.integers(-9000, 9000))
+    def owe(self, balance: int) -> None:
+        self.client.post(f"/v1/customers/{self.customer}", balance=balance)
+
     @rule(seconds=st.sampled_from([1, 60, HOUR, DAY, 9 * DAY, 31 * DAY]))
     def wait(self, seconds: int) -> None:
         self.world.advance(seconds)
@@ -231,6 +268,30 @@ class Account(RuleBasedStateMachine):
         for invoice in self.world.all("invoice"):
             if invoice["status"] == "paid":
                 assert invoice["amount_remaining"] == 0
+
+    @precondition(_ready)
+    @invariant()
+    def an_invoice_is_the_sum_of_its_lines_and_the_balance(self) -> None:
+        for invoice in self.world.all("invoice"):
+            lines = invoice["lines"]
+            assert invoice["subtotal"] == sum(line["amount"] for line in lines)
+            taken = sum(d["amount"] for line in lines for d in line["discount_amounts"])
+            assert invoice["total"] == invoice["subtotal"] - taken
+            if invoice["ending_balance"] is not None:
+                assert invoice["total"] + invoice["starting_balance"] == (
+                    invoice["amount_due"] + invoice["ending_balance"]
+                )
+            assert invoice["amount_due"] >= 0
+
+    @precondition(_ready)
+    @invariant()
+    def prorations_stay_within_what_a_period_costs(self) -> None:
+        for item in self.world.all("invoiceitem"):
+            if item["proration"]:
+                price = self.world.raw("price", item["_price"])
+                most = price["unit_amount"] * item["quantity"]
+                assert abs(item["amount"]) <= most
+                assert item["period"]["start"] <= item["period"]["end"]
 
     @precondition(_ready)
     @invariant()

@@ -23,6 +23,7 @@ def everything(client: Client) -> None:
         disputing,
         paying_out,
         subscribing,
+        changing,
         dunning,
         invoicing,
         following,
@@ -295,10 +296,6 @@ def subscribing(c: Client) -> None:
         f"/v1/subscriptions/{id}", expand=["items.data.price.product", "latest_invoice.lines", "default_payment_method"]
     )
     c.get("/v1/subscriptions", status="all", customer=customer, price=price, expand=["data.latest_invoice"])
-    if c.version == OLD:
-        c.get("/v1/invoices/upcoming", subscription=id)
-    else:
-        c.post("/v1/invoices/create_preview", subscription=id)
     c.delete(f"/v1/subscriptions/{id}", cancellation_details={"comment": "Moved"}, expand=["latest_invoice"])
     lonely = c.post("/v1/customers", email="t@example.com")["id"]
     trial = c.post(
@@ -321,6 +318,40 @@ def subscribing(c: Client) -> None:
         payment_settings={"save_default_payment_method": "on_subscription"},
     )
     c.post(f"/v1/subscriptions/{early['id']}", trial_end="now")
+
+
+def changing(c: Client) -> None:
+    """Prorations in all their ways, each previewed before."""
+    customer, monthly, dearer = c.customer()["id"], c.price(900)["id"], c.price(2900)["id"]
+    sub = c.post("/v1/subscriptions", customer=customer, items=[{"price": monthly}])
+    id, item = sub["id"], sub["items"]["data"][0]["id"]
+    c.world.advance(9 * DAY)
+    at = c.world.now
+    _look_ahead(c, subscription=id)
+    for price, behavior in ((dearer, "create_prorations"), (monthly, "always_invoice"), (dearer, "none")):
+        wish = {"items": [{"id": item, "price": price, "quantity": 2}], "proration_behavior": behavior}
+        _look_ahead(c, subscription=id, subscription_details=wish | {"proration_date": at})
+        c.post(f"/v1/subscriptions/{id}", **wish, proration_date=at, expand=["latest_invoice.lines"])
+        c.get("/v1/invoiceitems", customer=customer)
+    _look_ahead(c, subscription=id, subscription_details={"cancel_now": True})
+    more = c.post("/v1/subscription_items", subscription=id, price=monthly, proration_date=at, quantity=3)
+    c.post(f"/v1/subscription_items/{more['id']}", quantity=4, proration_behavior="always_invoice", off_session=True)
+    c.delete(f"/v1/subscription_items/{more['id']}", proration_behavior="create_prorations", proration_date=at)
+    anchor = "now" if c.version == OLD else {"type": "now"}
+    c.post(f"/v1/subscriptions/{id}", billing_cycle_anchor=anchor, payment_behavior="error_if_incomplete")
+    c.post(f"/v1/subscriptions/{id}", items=[{"id": item, "price": c.price(9900, "year")["id"]}])
+    c.post(f"/v1/subscriptions/{id}", trial_end=c.world.now + 5 * DAY)
+    _look_ahead(c, subscription=id, subscription_details={"trial_end": "now"})
+    c.delete(f"/v1/subscriptions/{id}", prorate=True, invoice_now=True)
+    c.get("/v1/invoices", subscription=id, expand=["data.discounts"])
+    _look_ahead(c, customer=customer, subscription_details={"items": [{"price": monthly, "quantity": 2}]})
+
+
+def _look_ahead(c: Client, **params: Any) -> None:
+    if c.version == OLD:
+        c.get("/v1/invoices/upcoming", **params)
+    else:
+        c.post("/v1/invoices/create_preview", **params)
 
 
 def dunning(c: Client) -> None:
