@@ -110,6 +110,7 @@ def change(
         _close(request, State.REFUSED)
         raise FormTooOld("This form was sent first more than a day ago. Reload the page and look whether it was done.")
     seen = store.draw()
+    payload: dict[str, Any]
     try:
         asked = bodies.expanded(body, own_expand(resource))
         payload = gateway.act(resource.service, method, stripe_id, asked, idempotency_key=key)
@@ -167,7 +168,7 @@ def once(
         raise
     with transaction.atomic():
         keep(payload)
-        _close(request, State.DONE, object_stripe_id=str(payload["id"]))
+        _close(request, State.DONE, payload=payload)
     logger.info("%s done=%s", operation, payload["id"])
     return str(payload["id"])
 
@@ -276,12 +277,18 @@ def _take_over(request: StripeRequest, now: datetime) -> bool:
 
 
 def _close(
-    request: StripeRequest, state: State, *, object_stripe_id: str = "", error: GatewayError | None = None
+    request: StripeRequest,
+    state: State,
+    *,
+    payload: Mapping[str, Any] | None = None,
+    error: GatewayError | None = None,
 ) -> None:
+    """Keep what came of a request: Stripe's answer or its refusal, and under which id Stripe logged it."""
+    said = error or payload
     request.state = state
-    request.object_stripe_id = object_stripe_id
+    request.object_stripe_id = str(payload["id"]) if payload else ""
     request.error = error.message if error else ""
-    request.stripe_request_id = error.request_id if error else ""
+    request.stripe_request_id = getattr(said, "request_id", "") or ""  # what was only looked at has none
     request.save(update_fields=("state", "object_stripe_id", "error", "stripe_request_id", "updated_at"))
 
 
@@ -292,7 +299,7 @@ def _keep(
     credential, stripe_id = request.credential, str(payload["id"])
     with transaction.atomic():
         row = _save(credential, resource, payload, gateway, seen=seen)
-        _close(request, State.DONE, object_stripe_id=stripe_id)
+        _close(request, State.DONE, payload=payload)
     if row is None:  # somebody wrote it meanwhile, perhaps with what was before this
         with suppress(GatewayError):
             row = fetch_and_save(credential, resource, stripe_id, gateway)

@@ -71,6 +71,14 @@ class AccountFacts:
     default_currency: str
 
 
+class Written(Payload):
+    """The object that Stripe answered a write with, and the id under which Stripe logged the request."""
+
+    def __init__(self, payload: Payload, *, request_id: str) -> None:
+        super().__init__(payload)
+        self.request_id = request_id
+
+
 @lru_cache(maxsize=1)
 def _pool() -> urllib3.PoolManager:
     return urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
@@ -276,7 +284,7 @@ class StripeGateway:
 
     # Writing
 
-    def create(self, service: str, body: Mapping[str, Any], *, idempotency_key: str) -> Payload:
+    def create(self, service: str, body: Mapping[str, Any], *, idempotency_key: str) -> Written:
         """Create an object through the SDK's `service` ("products", "payment_intents") and return its payload.
 
         The same key with the same body does the thing once, however often this is called within a day.
@@ -293,7 +301,7 @@ class StripeGateway:
 
     def act(
         self, service: str, method: str, stripe_id: str, body: Mapping[str, Any], *, idempotency_key: str
-    ) -> Payload:
+    ) -> Written:
         """Do `method` ("update", "cancel", "capture", "resume") with one object through the SDK's `service`.
 
         Returns the object as it is afterwards. An empty text clears a field. Keys and errors as in `create`.
@@ -312,7 +320,7 @@ class StripeGateway:
         """
         return [endpoint_of(payload) for payload in self.iterate("/v1/webhook_endpoints", {})]
 
-    def _written(self, call: Callable[..., Any], *arguments: Any) -> Payload:
+    def _written(self, call: Callable[..., Any], *arguments: Any) -> Written:
         import stripe
 
         try:
@@ -324,9 +332,9 @@ class StripeGateway:
             raise _final(refusal) from None
         answer = getattr(done, "last_response", None)  # a list or null has none
         payload = _object(answer.body) if answer else None
-        if payload is None or not payload.get("id"):
+        if answer is None or payload is None or not payload.get("id"):
             raise OutcomeUnknown("Stripe's answer could not be read.")
-        return payload
+        return Written(payload, request_id=str(answer.request_id or ""))
 
     @cached_property
     def _sdk(self) -> stripe.StripeClient:

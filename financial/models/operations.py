@@ -180,6 +180,7 @@ class AuditEvent(models.Model):
     class Meta:
         verbose_name = "audit event"
         ordering = ("-id",)
+        indexes = (models.Index(fields=("object_id", "-id"), name="financial_audit_of_object"),)
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_id}"

@@ -10,7 +10,7 @@ from financial.gateway.previews import InvoicePreview
 from financial.gateway.subscription_bodies import ItemChange
 from financial.mirror.terms import Reduction, Terms, monthly_minor, terms_of
 from financial.previews import Outlook
-from financial.stripe_services.connection import gateway_for, test_connection, was_sent
+from financial.stripe_services.connection import gateway_for, request_id, test_connection, was_sent
 from financial.stripe_services.inbox import (
     apply_events,
     event_payload,
@@ -54,6 +54,7 @@ __all__ = [
     "replay_dead_events",
     "replay_event",
     "replay_events",
+    "request_id",
     "request_sync",
     "run_sync",
     "set_event_aside",

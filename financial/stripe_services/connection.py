@@ -54,3 +54,9 @@ def was_sent(credential: StripeCredential | None, idempotency_key: str) -> bool:
     """Return whether a form with this key was sent to Stripe before, whatever came of it."""
     sent = StripeRequest.objects.filter(credential=credential, idempotency_key=idempotency_key[:255])
     return bool(sent.exists())
+
+
+def request_id(credential: StripeCredential, idempotency_key: str) -> str:
+    """Return under which id Stripe logged what a form did (`req_…`); empty where it is not known."""
+    sent = StripeRequest.objects.filter(credential=credential, idempotency_key=idempotency_key)
+    return str(sent.values_list("stripe_request_id", flat=True).first() or "")

@@ -387,7 +387,8 @@ def make(gateway: StripeGateway, *, key: str = "key-1", **changes: Any) -> dict[
 @oldest_sdk
 def test_write_sends_key_version_idempotency_key_and_body(gateway: StripeGateway, stripe_stub: StripeStub) -> None:
     created = make(gateway)
-    assert type(created) is dict
+    assert isinstance(created, dict)
+    assert type(created).__module__.startswith("financial.")
     assert (created["object"], created["amount"]) == ("payment_intent", "2999")
     sent = stripe_stub.writes[0]
     headers = {name.lower(): value for name, value in sent.headers.items()}

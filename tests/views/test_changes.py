@@ -113,6 +113,17 @@ def test_a_form_sent_twice_changes_once_and_leads_to_the_same_page(staff: Client
     assert StripeRequest.objects.filter(operation="products.update").count() == 1
 
 
+def test_the_audit_log_and_the_page_tell_who_did_it_with_which_request(staff: Client, product: StripeProduct) -> None:
+    staff.post(address("product-archive", product), opened(staff, "product-archive", product))
+
+    request = StripeRequest.objects.get(operation="products.update").stripe_request_id
+    assert request.startswith("req_")
+    assert AuditEvent.objects.get().details == {"request": request}
+    page = staff.get(address("product", product)).content.decode()
+    assert "Archived by ada" in page
+    assert request in page
+
+
 def test_a_form_in_which_nothing_was_changed_sends_nothing(staff: Client, product: StripeProduct) -> None:
     answer = staff.post(address("product-edit", product), opened(staff, "product-edit", product))
 
@@ -139,6 +150,7 @@ def test_the_default_price_is_one_of_the_products_own(
 def test_a_product_is_archived_and_sold_again(staff: Client, product: StripeProduct) -> None:
     page = staff.get(address("product-archive", product))
     assert "can no longer be chosen" in page.content.decode()
+    assert "Nobody is subscribed to it." in page.content.decode()
 
     answer = staff.post(address("product-archive", product), opened(staff, "product-archive", product))
 

@@ -68,8 +68,16 @@ class Action(StaffView):
         form.refuse(error)
         return self.show(form, status=409 if isinstance(error, RequestInFlight) else 422)
 
-    def log(self, action: str, row: MirrorRow, **details: Any) -> None:
-        audit.record(self.request.user, action, credential=self.credential, object_id=row.stripe_id, **details)
+    def log(self, action: str, row: MirrorRow, key: str, **details: Any) -> None:
+        """Write down who did what with which request to Stripe; `key` is the one it was sent with."""
+        assert self.credential is not None  # noqa: S101  (`_require_credential` saw to it)
+        request = stripe_services.request_id(self.credential, key)
+        known = {**details, "request": request} if request else details
+        audit.record(self.request.user, action, credential=self.credential, object_id=row.stripe_id, **known)
+
+    def key_of(self, form: Any) -> str:
+        """Return the key with which the thing was sent."""
+        return str(form.key)
 
     def context(self) -> Mapping[str, Any]:
         return {}
@@ -96,7 +104,7 @@ class Create(Action):
         return self.create(service, form)
 
     def done(self, row: Any, form: Any) -> HttpResponseBase:
-        self.log(f"{self.noun}.created", row)
+        self.log(f"{self.noun}.created", row, self.key_of(form))
         messages.success(self.request, self.success(row))
         return redirect(f"financial:{self.noun}", stripe_id=row.stripe_id)
 
@@ -165,7 +173,7 @@ class Change(Action):
         return self.change(service, form)
 
     def done(self, row: Any, form: Any) -> HttpResponseBase:
-        self.log(f"{self.noun}.{self.done_word}", row)
+        self.log(f"{self.noun}.{self.done_word}", row, self.key_of(form))
         messages.success(self.request, self.success(row))
         return redirect(self.back_url())
 

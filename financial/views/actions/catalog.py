@@ -28,8 +28,11 @@ class ProductCreate(Create):
     def create(self, service: stripe_services.StripeService, form: forms.ProductForm) -> MirrorRow:
         data = form.cleaned_data
         return service.create_product(
-            name=data["name"], description=data["description"], idempotency_key=f"{form.key}-product"
+            name=data["name"], description=data["description"], idempotency_key=self.key_of(form)
         )
+
+    def key_of(self, form: forms.ProductForm) -> str:
+        return f"{form.key}-product"
 
     def done(self, row: Any, form: forms.ProductForm) -> HttpResponseBase:
         """Create the first price too, if one was typed.
@@ -46,10 +49,10 @@ class ProductCreate(Create):
         except FinancialError as error:
             if isinstance(error, GatewayError) and error.retryable:
                 return self.refused(form, error)
-            self.log("product.created", row)
+            self.log("product.created", row, self.key_of(form))
             messages.error(self.request, f"The product was created, its price was not. {error}")
             return redirect(_price_form_address(row, form))
-        self.log("price.created", price, product=row.stripe_id)
+        self.log("price.created", price, f"{form.key}-price", product=row.stripe_id)
         return super().done(row, form)
 
 
@@ -81,7 +84,7 @@ class PriceCreate(Create):
 
     def done(self, row: MirrorRow, form: Any) -> HttpResponseBase:
         product = self.product
-        self.log("price.created", row, product=product.stripe_id)
+        self.log("price.created", row, form.key, product=product.stripe_id)
         messages.success(self.request, f"Price for “{product}” created.")
         return redirect("financial:product", stripe_id=product.stripe_id)
 
@@ -121,7 +124,7 @@ class ProductArchive(_ProductSwitch):
         )
         return (
             f"“{self.row}” and its prices can no longer be chosen for new payments and subscriptions.",
-            f"Subscriptions to it go on and are billed as before; there are {bounded_count(billed)}.",
+            _still_billed(billed),
             "Payment links that sell it stop working.",
             "Nothing is deleted, and it can be sold again at any time.",
         )
@@ -137,6 +140,16 @@ class ProductUnarchive(_ProductSwitch):
         return (
             f"“{self.row}” can be chosen for new payments and subscriptions, at those of its prices that are active.",
         )
+
+
+def _still_billed(subscriptions: QuerySet[Any]) -> str:
+    """Say what becomes of those who subscribed: nothing changes for them."""
+    count = bounded_count(subscriptions)
+    if not count.value:
+        return "Nobody is subscribed to it."
+    if count.value == 1:
+        return "The one subscription to it goes on and is billed as before."
+    return f"The {count} subscriptions to it go on and are billed as before."
 
 
 class _OfPrice(Change):
@@ -196,7 +209,7 @@ class PriceArchive(_PriceSwitch):
         )
         return (
             "This price can no longer be chosen for new payments and subscriptions.",
-            f"Subscriptions at it go on and are billed as before; there are {bounded_count(billed)}.",
+            _still_billed(billed),
             "Payment links with it stop working.",
         )
 

@@ -87,6 +87,7 @@ class ProductDetail(MirrorDetail):
             "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
             "subscription_count": bounded_count(subscriptions),
             "subscriptions": self.newest_subscriptions(price__product=row),
+            "timeline": timeline.of_product(row),
         }
 
 

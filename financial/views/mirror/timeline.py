@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from financial import money
 from financial.models import (
+    AuditEvent,
     PaymentNotice,
     StripeCharge,
     StripeCredential,
     StripeCustomer,
     StripePaymentIntent,
+    StripeProduct,
     StripeSubscription,
     StripeTransaction,
     StripeWebhookEvent,
@@ -61,6 +63,7 @@ def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) 
         found.extend(_attempt(charge))
     found += [*_money_back(payment), *_notices(payment), *_booked(booking)]
     ids = [payment.stripe_id, *(charge.stripe_id for charge in payment.charges.all())]
+    found += _audited(payment.credential, payment.stripe_id)
     return _sorted([*found, *_events(payment.credential, ids)])
 
 
@@ -75,6 +78,7 @@ def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent
         tone, icon, word = _outcome(payment)
         found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon))
     found.extend(_made(customer.deleted_at, "Deleted in Stripe", "bad", "cross"))
+    found += _audited(customer.credential, customer.stripe_id)
     return _sorted([*found, *_events(customer.credential, [customer.stripe_id])])
 
 
@@ -86,7 +90,17 @@ def of_subscription(subscription: StripeSubscription) -> list[Happening]:
     for invoice in subscription.invoices.newest()[:10]:
         total = f"{_money(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
         found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}"))
+    found += _audited(subscription.credential, subscription.stripe_id)
     return _sorted([*found, *_events(subscription.credential, [subscription.stripe_id])])
+
+
+def of_product(product: StripeProduct) -> list[Happening]:
+    found = [
+        *_made(product.created_at, "Product created"),
+        *_made(product.deleted_at, "Deleted in Stripe", "bad", "cross"),
+    ]
+    found += _audited(product.credential, product.stripe_id)
+    return _sorted([*found, *_events(product.credential, [product.stripe_id])])
 
 
 def _payment_itself(payment: StripePaymentIntent) -> Iterator[Happening]:
@@ -134,6 +148,15 @@ def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
     yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check")
     if booking.settled_at:
         yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check")
+
+
+def _audited(credential: StripeCredential, stripe_id: str) -> Iterator[Happening]:
+    """What staff did with the object from here, with the id under which Stripe logged it."""
+    done = AuditEvent.objects.filter(credential=credential, object_id=stripe_id)
+    for event in done[:EVENTS_MAX]:
+        word = _plain(event.action.rpartition(".")[2]).capitalize()
+        note = f"Stripe’s request {event.details['request']}" if event.details.get("request") else ""
+        yield Happening(event.at, f"{word} by {event.user_name or 'the system'}", "info", "customers", note)
 
 
 def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
