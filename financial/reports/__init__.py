@@ -59,7 +59,7 @@ from financial.reports.payouts import (
     without_deposit,
 )
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
-from financial.reports.strip import CurrencyStanding, Standing, Strip, strip
+from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, strip
 from financial.reports.tabs import tab_counts, tab_counts_of
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "AccountRow",
     "Activity",
     "Attention",
+    "Balance",
     "Basis",
     "Booked",
     "Books",
@@ -102,6 +103,7 @@ __all__ = [
     "account_balances",
     "account_rows",
     "attention",
+    "balances",
     "books",
     "changed",
     "delta",

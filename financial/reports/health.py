@@ -6,11 +6,15 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db.models import Sum
+from django.utils import timezone
 
+from financial import conf
 from financial.models import StripeCredential, SyncRun
 from financial.reports.inbox import InboxHealth, inbox_health
 
 RUNS_SHOWN = 20
+MISSED_SYNCS = 3
+UNSCHEDULED = dt.timedelta(days=1)  # where a sync is run by hand or by somebody's own schedule
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,15 @@ class Health:
     @property
     def is_running(self) -> bool:
         return self.run is not None and self.run.state in (SyncRun.State.WAITING, SyncRun.State.RUNNING)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether figures must say as of when they are: the last sync failed, or several in a row did not come."""
+        if self.synced_at is None:
+            return False
+        minutes = int(conf.get("SYNC_EVERY_MINUTES"))
+        patience = max(dt.timedelta(minutes=MISSED_SYNCS * minutes), dt.timedelta(hours=1)) if minutes else UNSCHEDULED
+        return self.has_failed or timezone.now() - self.synced_at > patience
 
     @property
     def has_failed(self) -> bool:

@@ -38,6 +38,27 @@ class CurrencyStanding:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """One currency at Stripe as last read, minor units; `held_minor` is what the books have in reserve now."""
+
+    currency: str
+    available_minor: int
+    pending_minor: int
+    held_minor: int
+    read_at: dt.datetime
+
+
+def balances(credential: StripeCredential) -> tuple[Balance, ...]:
+    """Return Stripe's own balance per currency, by currency; nothing before it was read. Two queries."""
+    reserve = AccountDay.objects.filter(credential=credential, account__code=accounts.RESERVE).order_by()
+    held = dict(reserve.values_list("currency").annotate(Sum("amount_minor")))
+    return tuple(
+        Balance(row.currency, row.available_minor, row.pending_minor, held.get(row.currency, 0), row.read_at)
+        for row in BalanceReading.objects.filter(credential=credential).order_by("currency")
+    )
+
+
+@dataclass(frozen=True)
 class Strip:
     """All currencies, the one with most movements first; `broken` names invariants that did not hold when last verified."""
 

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from financial import conf
 from financial import money as money_rules
+from financial.templatetags._explanations import EXPLANATIONS
 from financial.templatetags._words import ICONS, STATUSES, Status
 
 register = template.Library()
@@ -46,12 +47,23 @@ def figure_link(amount_minor: int, figure: str, currency: str, row: Any = None, 
     """A figure of the revenue report as a link to the transactions it is the sum of; `row` has `start` and `last`."""
     if not amount_minor:
         return none or money(0, currency)
+    return format_html('<a href="{}">{}</a>', figure_rows(figure, currency, row), money(amount_minor, currency))
+
+
+@register.simple_tag
+def figure_rows(figure: str, currency: str, row: Any = None) -> str:
+    """The address of the transactions that make up a figure of the revenue report."""
     asked = {"figure": figure, "currency": currency}
     for name, day in (("date_from", getattr(row, "start", None)), ("date_to", getattr(row, "last", None))):
         if day:
             asked[name] = day.isoformat()
-    address = f"{reverse('financial:transactions')}?{urlencode(asked)}"
-    return format_html('<a href="{}">{}</a>', address, money(amount_minor, currency))
+    return f"{reverse('financial:transactions')}?{urlencode(asked)}"
+
+
+@register.inclusion_tag("financial/_explain.html")
+def explain(key: str, label: str = "", rows_url: str = "") -> dict[str, Any]:
+    """`{% explain "mrr" "MRR, USD" url %}`: how a figure is computed, and the way to the rows it is made of."""
+    return {"how": EXPLANATIONS[key], "label": label, "rows_url": rows_url}
 
 
 @register.filter

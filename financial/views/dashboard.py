@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
 
-from financial import charts, conf, money, reports
+from financial import accounts, charts, conf, money, reports
 from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
 from financial.reports import recurring
@@ -145,6 +145,8 @@ class Overview(PeriodPage):
                 "books": books,
                 "unreconciled": reports.unreconciled(self.credential) if self.can(PAYOUTS) else None,
                 "cards": self.cards(books),
+                "balances": reports.balances(self.credential),
+                "reserve_account": accounts.RESERVE,
                 "period": self.period,
                 "currency": currency,
                 "group": group,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 
 import pytest
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from financial.models import BalanceReading
 from tests import books
 from tests.views import factory
 
@@ -215,7 +217,7 @@ def test_text_from_stripe_is_escaped_everywhere(page, shop):
         assert XSS not in page.get(address).text
 
 
-@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 20), (STRIPE, 32)])
+@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 22), (STRIPE, 34)])
 def test_the_number_of_queries_does_not_grow_with_the_data(page, shop, address, most, django_assert_num_queries):
     sell(shop, 2)
     page.get(address)  # once for what Django itself remembers
@@ -229,3 +231,52 @@ def test_the_number_of_queries_does_not_grow_with_the_data(page, shop, address, 
         page.get(address)
 
     assert len(first) <= most
+
+
+# Explanations, balance, age
+
+
+def test_every_figure_of_the_books_explains_itself_and_leads_to_its_rows(page, shop):
+    sell(shop)
+
+    text = page.get(OVERVIEW).text
+
+    for figure in ("Gross volume", "Refunds", "Disputes", "Total revenue", "Fees", "Net volume", "Funding"):
+        assert f'<summary>Explain<span class="sr"> {figure}, usd</span></summary>' in text
+        assert f'See the rows it is made of<span class="sr">: {figure}, usd' in text
+    assert "figure=revenue&amp;currency=usd" in text
+    assert "Gross volume − refunds − disputes. Fees are not taken off." in text
+
+
+def test_the_balance_at_stripe_is_shown_per_currency(page, shop):
+    sell(shop)
+    for currency, available, pending in (("usd", 12345, 678), ("jpy", 900, 0)):
+        BalanceReading.objects.create(
+            credential=shop,
+            currency=currency,
+            available_minor=available,
+            pending_minor=pending,
+            booked_minor=available + pending,
+            is_steady=True,
+            read_at=timezone.now(),
+        )
+    books.booked(shop, "risk_reserved_funds", amount_minor=-1000, currency="usd", created_at=timezone.now())
+
+    text = page.get(OVERVIEW).text
+
+    assert "$123.45" in text and "$6.78" in text and "¥900" in text
+    assert "account=Assets%3AStripe%3AReserve&amp;currency=usd" in text
+    assert "$10.00" in text
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, STRIPE])
+def test_old_figures_say_as_of_when_they_are(page, shop, settings, address):
+    settings.FINANCIAL_SYNC_EVERY_MINUTES = 15
+    sell(shop)
+    factory.run(shop, requested_at=timezone.now() - dt.timedelta(hours=5))
+
+    assert "No sync has ended since" in page.get(address).text
+    factory.run(shop, requested_at=timezone.now() - dt.timedelta(minutes=5))
+    assert "As of" not in page.get(address).text
+    factory.run(shop, requested_at=timezone.now(), state="failed")
+    assert "The last sync failed" in page.get(address).text

@@ -105,7 +105,7 @@ def test_every_figure_says_how_it_is_computed(page: Any, shop: StripeCredential)
 
     figures = html.count('<div class="kpi" id=')
     assert figures == 13
-    assert html.count("How is this computed?<span") == figures
+    assert html.count("<summary>Explain<span") == figures
 
 
 def test_currencies_are_kept_apart(page: Any, shop: StripeCredential) -> None:
