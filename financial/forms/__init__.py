@@ -7,15 +7,27 @@ from financial.forms.catalog import PriceEditForm, PriceForm, ProductEditForm, P
 from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
 from financial.forms.payments import PaymentForm
-from financial.forms.subscriptions import SubscriptionForm
+from financial.forms.subscriptions import (
+    LAST_INVOICE,
+    NO_SETTLEMENT,
+    CancelForm,
+    CancelNowForm,
+    PauseForm,
+    SubscriptionForm,
+)
 
 __all__ = [
+    "LAST_INVOICE",
+    "NO_SETTLEMENT",
     "ActionForm",
+    "CancelForm",
+    "CancelNowForm",
     "ConfirmForm",
     "CustomerEditForm",
     "CustomerForm",
     "EditForm",
     "EndpointForm",
+    "PauseForm",
     "PaymentForm",
     "PriceEditForm",
     "PriceForm",
