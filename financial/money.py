@@ -147,6 +147,12 @@ def display(amount_minor: int, currency: str, locale: str = "en_US") -> str:
     return text.replace("-", "−")
 
 
+def with_code(amount_minor: int, currency: str) -> str:
+    """Return `display` with the ISO code beside it, for texts and buttons: $10.50 USD, KWD 5.120."""
+    text, code = display(amount_minor, currency), currency.upper()
+    return text if code in text else f"{text} {code}"
+
+
 @lru_cache(maxsize=512)
 def _formatter(code: str, digits: int, locale: str) -> Callable[[Decimal], str]:
     from babel import Locale

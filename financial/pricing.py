@@ -28,8 +28,7 @@ def cycle_words(price: StripePrice) -> str:
 
 def _amount(price: StripePrice) -> str:
     if price.unit_amount_minor is not None:
-        text, code = money.display(price.unit_amount_minor, price.currency), price.currency.upper()
-        return text if code in text else f"{text} {code}"
+        return money.with_code(price.unit_amount_minor, price.currency)
     if price.currency not in money.CURRENCIES:
         return ""
     try:  # a fraction of the smallest unit, such as 0.5 cents a call

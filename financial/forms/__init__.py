@@ -6,32 +6,25 @@ from financial.forms.base import ActionForm, ConfirmForm, EditForm
 from financial.forms.catalog import PriceEditForm, PriceForm, ProductEditForm, ProductForm
 from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
+from financial.forms.payment_changes import CancelForm, CaptureForm, PartForm, RefundForm
 from financial.forms.payments import PaymentForm
-from financial.forms.subscriptions import (
-    LAST_INVOICE,
-    NO_SETTLEMENT,
-    CancelForm,
-    CancelNowForm,
-    PauseForm,
-    SubscriptionForm,
-)
+from financial.forms.subscriptions import SubscriptionForm
 
 __all__ = [
-    "LAST_INVOICE",
-    "NO_SETTLEMENT",
     "ActionForm",
     "CancelForm",
-    "CancelNowForm",
+    "CaptureForm",
     "ConfirmForm",
     "CustomerEditForm",
     "CustomerForm",
     "EditForm",
     "EndpointForm",
-    "PauseForm",
+    "PartForm",
     "PaymentForm",
     "PriceEditForm",
     "PriceForm",
     "ProductEditForm",
     "ProductForm",
+    "RefundForm",
     "SubscriptionForm",
 ]

@@ -36,10 +36,7 @@ def money(amount_minor: int | str | None, currency: str = "") -> SafeString | st
 @register.filter
 def money_text(amount_minor: int | str | None, currency: str = "") -> str:
     """The same as plain text, for titles, labels and buttons."""
-    if amount_minor is None or amount_minor == "":
-        return DASH
-    text, code = money_rules.display(int(amount_minor), currency), currency.upper()
-    return text if code in text else f"{text} {code}"
+    return DASH if amount_minor is None or amount_minor == "" else money_rules.with_code(int(amount_minor), currency)
 
 
 @register.simple_tag

@@ -14,15 +14,9 @@ from financial.views.actions.catalog import (
     ProductUnarchive,
 )
 from financial.views.actions.customers import CustomerCreate, CustomerEdit
+from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
 from financial.views.actions.payments import PaymentCreate
-from financial.views.actions.subscriptions import (
-    SubscriptionCancel,
-    SubscriptionCancelNow,
-    SubscriptionCreate,
-    SubscriptionKeep,
-    SubscriptionPause,
-    SubscriptionResume,
-)
+from financial.views.actions.subscriptions import SubscriptionCreate
 
 __all__ = [
     "Change",
@@ -30,7 +24,10 @@ __all__ = [
     "CustomerCreate",
     "CustomerEdit",
     "Edit",
+    "PaymentCancel",
+    "PaymentCapture",
     "PaymentCreate",
+    "PaymentRefund",
     "PriceArchive",
     "PriceCreate",
     "PriceEdit",
@@ -39,10 +36,5 @@ __all__ = [
     "ProductCreate",
     "ProductEdit",
     "ProductUnarchive",
-    "SubscriptionCancel",
-    "SubscriptionCancelNow",
     "SubscriptionCreate",
-    "SubscriptionKeep",
-    "SubscriptionPause",
-    "SubscriptionResume",
 ]

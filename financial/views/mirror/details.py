@@ -9,7 +9,6 @@ import orjson
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
-from financial import stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -21,8 +20,7 @@ from financial.models import (
 )
 from financial.paging import bounded_count
 from financial.pricing import fee_drift_minor, price_words
-from financial.reports import recurring
-from financial.views import subscription_words
+from financial.reports.payment_standing import Standing
 from financial.views.base import StaffView
 from financial.views.mirror import rows, timeline
 from financial.views.mirror.lists import payment_sums
@@ -125,8 +123,11 @@ class PaymentDetail(MirrorDetail):
 
     def parts(self, row: StripePaymentIntent) -> dict[str, Any]:
         line, booking = rows.payment_row(row), getattr(row, "stripe_transaction", None)
+        standing = Standing(row)
         return {
             "line": line,
+            "standing": standing,
+            "actions": standing.actions if self.can() else (),
             "attempts": sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST],
             "refunds": row.refunds.newest()[:NEWEST],
             "disputes": row.disputes.newest()[:NEWEST],
@@ -147,23 +148,8 @@ class SubscriptionDetail(MirrorDetail):
         )
 
     def parts(self, row: StripeSubscription) -> dict[str, Any]:
-        terms = stripe_services.terms_of(row)
-        mrr = recurring.mrr_of(row.credential, "subscription", [row.stripe_id])
         return {
-            "line": rows.subscription_row(row, mrr.get(row.stripe_id, ())),
-            "terms": terms,
-            "pause": subscription_words.PAUSE_WORDS.get(terms.pause, ""),
-            "discounts": [(one.name, subscription_words.reduction(one)) for one in terms.discounts],
-            "actions": subscription_words.possible(row, terms) if self.can() else (),
-            "has_next": row.status in subscription_words.CHANGEABLE,
-            "pay_url": self._pay_url(row),
+            "line": rows.subscription_row(row),
             "invoices": row.invoices.newest()[:NEWEST],
             "timeline": timeline.of_subscription(row),
         }
-
-    def _pay_url(self, row: StripeSubscription) -> str:
-        """Return where the customer confirms a first payment; whoever has this address can pay, so not all staff see it."""
-        if row.status != "incomplete" or not self.can():
-            return ""
-        newest = row.invoices.filter(stripe_id=row.latest_invoice_stripe_id, status="open").first()
-        return stripe_services.hosted_invoice_url(newest) if newest else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -23,7 +23,7 @@ from financial.models import (
 from financial.paging import BoundedCount
 from financial.reports import recurring
 from financial.views.mirror import export, rows
-from financial.views.mirror.listing import Column, CurrencySum, MirrorList
+from financial.views.mirror.listing import Column, CurrencySum, Heading, MirrorList
 
 
 class ProductList(MirrorList):
@@ -133,6 +133,11 @@ class PaymentList(MirrorList):
 
     def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
         return payment_sums(found, count)
+
+    def _headings(self) -> Iterator[Heading]:
+        yield from super()._headings()
+        if self.can():
+            yield Heading("Actions", is_number=False, query="", direction="")
 
     def export_cells(self, row: rows.PaymentRow) -> Sequence[Any]:
         payment, customer, entry = row.payment, row.payment.customer, row.entry

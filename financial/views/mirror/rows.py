@@ -24,6 +24,15 @@ from financial.pricing import cycle_words, price_words
 from financial.reports import recurring
 
 ACTIVE = Q(status__in=StripeSubscription.ACTIVE_STATUSES)
+# What can be done with a payment in a state, as the names of the addresses say it; the page of each says the rest.
+PAYMENT_ACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "succeeded": (("Refund", "financial:payment-refund"),),
+    "partly_refunded": (("Refund", "financial:payment-refund"),),
+    "requires_capture": (("Capture", "financial:payment-capture"), ("Cancel", "financial:payment-cancel")),
+    "requires_action": (("Cancel", "financial:payment-cancel"),),
+    "incomplete": (("Cancel", "financial:payment-cancel"),),
+    "failed": (("Cancel", "financial:payment-cancel"),),
+}
 # What a product or customer is, in the words of the badges.
 DELETED, ARCHIVED, ALIVE = "deleted", "archived", "active"
 
@@ -62,6 +71,11 @@ class PaymentRow:
     charge: StripeCharge | None
     method: str
     entry: Transaction | None
+
+    @property
+    def actions(self) -> tuple[tuple[str, str], ...]:
+        """What can be done with it: a word and the name of its address."""
+        return PAYMENT_ACTIONS.get(self.state, ())
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def of_subscription(subscription: StripeSubscription) -> list[Happening]:
     found.extend(_made(subscription.canceled_at, "Cancellation asked for", "warn", "alert"))
     found.extend(_made(subscription.ended_at, "Subscription ended", "muted", "cross"))
     for invoice in subscription.invoices.newest()[:10]:
-        total = f"{_money(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
+        total = f"{money.with_code(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
         found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}"))
     found += _audited(subscription.credential, subscription.stripe_id)
     return _sorted([*found, *_events(subscription.credential, [subscription.stripe_id])])
@@ -110,7 +110,7 @@ def _payment_itself(payment: StripePaymentIntent) -> Iterator[Happening]:
 
 def _attempt(charge: StripeCharge) -> Iterator[Happening]:
     how = method_words(charge) or "The payment method"
-    amount = _money(charge.amount_minor, charge.currency)
+    amount = money.with_code(charge.amount_minor, charge.currency)
     if charge.status == "failed":
         why = decline_words(charge.failure_code) or charge.failure_message
         yield from _made(charge.created_at, f"{how} was declined for {amount}", "bad", "cross", why)
@@ -122,13 +122,13 @@ def _attempt(charge: StripeCharge) -> Iterator[Happening]:
 
 def _money_back(payment: StripePaymentIntent) -> Iterator[Happening]:
     for refund in payment.refunds.all():
-        amount = _money(refund.amount_minor, refund.currency)
+        amount = money.with_code(refund.amount_minor, refund.currency)
         if refund.status == "failed":
             yield from _made(refund.created_at, f"Refund of {amount} failed", "bad", "cross", refund.failure_reason)
         else:
             yield from _made(refund.created_at, f"{amount} refunded ({refund.status})", "info", "back", refund.reason)
     for dispute in payment.disputes.all():
-        text = f"Customer disputed {_money(dispute.amount_minor, dispute.currency)} ({_plain(dispute.reason)})"
+        text = f"Customer disputed {money.with_code(dispute.amount_minor, dispute.currency)} ({_plain(dispute.reason)})"
         yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status))
 
 
@@ -141,7 +141,7 @@ def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
     if booking is None:
         return
     entry = booking.transaction
-    exact = f"Stripe’s exact fee of {_money(entry.fee_minor, entry.currency)}"
+    exact = f"Stripe’s exact fee of {money.with_code(entry.fee_minor, entry.currency)}"
     if booking.settled_at == entry.created_at:  # the exact fee was known at once
         yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check")
         return
@@ -184,12 +184,7 @@ def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
 
 
 def _amount(payment: StripePaymentIntent) -> str:
-    return _money(payment.amount_minor, payment.currency)
-
-
-def _money(amount_minor: int, currency: str) -> str:
-    text, code = money.display(amount_minor, currency), currency.upper()
-    return text if code in text else f"{text} {code}"
+    return money.with_code(payment.amount_minor, payment.currency)
 
 
 def _plain(code: str) -> str:
