@@ -67,7 +67,7 @@ TOKENS: dict[str, Card] = {
     "pm_card_de": Card("0016", country="DE"),
     "pm_card_fr": Card("0003", country="FR"),
     "pm_card_gb": Card("0000", country="GB"),
-    "pm_card_gb_debit": Card("0002", country="GB", funding="debit"),
+    "pm_card_gb_debit": Card("0005", country="GB", funding="debit"),
     "pm_card_jp": Card("0003", country="JP"),
     "pm_card_bypassPending": Card("0077", skips_pending=True),
     "pm_card_bypassPendingInternational": Card("0278", country="BR", skips_pending=True),
@@ -93,11 +93,18 @@ TOKENS: dict[str, Card] = {
     "pm_card_createDisputeInquiry": Card("1976", dispute="inquiry"),
     "pm_card_pendingRefund": Card("7726", refund="pending"),
     "pm_card_refundFail": Card("5126", refund="fails"),
+    # Numbers of the testing page that no token of Stripe's stands for.
+    "typed_amex": Card("0005", "amex"),
+    "typed_discover": Card("1117", "discover"),
+    "typed_diners": Card("1667", "diners"),
+    "typed_mastercard_two": Card("3222", "mastercard"),
+    "typed_mastercard_prepaid": Card("5100", "mastercard", "prepaid"),
+    "typed_three_d_optional": Card("3055"),
 }
 
 _NUMBERS = {
-    "4242424242424242": "pm_card_visa", "5555555555554444": "pm_card_mastercard", "378282246310005": "pm_card_amex",
-    "4000056655665556": "pm_card_visa_debit", "6011111111111117": "pm_card_discover",
+    "4242424242424242": "pm_card_visa", "5555555555554444": "pm_card_mastercard", "378282246310005": "typed_amex",
+    "4000056655665556": "pm_card_visa_debit", "6011111111111117": "typed_discover",
     "4000000000000077": "pm_card_bypassPending", "4000003720000278": "pm_card_bypassPendingInternational",
     "4000000000000002": "pm_card_visa_chargeDeclined", "4000000000009995": "pm_card_visa_chargeDeclinedInsufficientFunds",
     "4000000000009987": "pm_card_visa_chargeDeclinedLostCard", "4000000000009979": "pm_card_visa_chargeDeclinedStolenCard",
@@ -108,6 +115,13 @@ _NUMBERS = {
     "4000003800000446": "pm_card_authenticationRequiredSetupForOffSession",
     "4000000000002685": "pm_card_createDisputeProductNotReceived", "4000000000001976": "pm_card_createDisputeInquiry",
     "4000000000007726": "pm_card_pendingRefund", "4000000000005126": "pm_card_refundFail",
+    "2223003122003222": "typed_mastercard_two", "5200828282828210": "pm_card_mastercard_debit",
+    "5105105105105100": "typed_mastercard_prepaid", "371449635398431": "pm_card_amex",
+    "6011000990139424": "pm_card_discover", "3056930009020004": "pm_card_diners", "36227206271667": "typed_diners",
+    "3566002020360505": "pm_card_jcb", "6200000000000005": "pm_card_unionpay", "4000002760000016": "pm_card_de",
+    "4000002500000003": "pm_card_fr", "4000008260000000": "pm_card_gb", "4000058260000005": "pm_card_gb_debit",
+    "4000003920000003": "pm_card_jp", "4000000000003063": "pm_card_threeDSecureRequired",
+    "4000000000003055": "typed_three_d_optional", "4100000000000019": "pm_card_radarBlock",
 }  # fmt: skip
 
 

@@ -121,14 +121,18 @@ def discount_customer(world: World, customer: Object, coupon_id: str) -> None:
     world.change(customer, "customer.updated", _discount=discount["id"])
 
 
-def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | None]:
+def valid(world: World, entry: Params, where: str) -> tuple[Object, str | None]:
+    """Return the coupon that a `discounts` entry names, and its promotion code.
+
+    Raises:
+        StripeError: there is none, or it is used up, over or switched off.
+    """
     code = None
     if "promotion_code" in entry:
         name = f"{where}[promotion_code]" if where else "promotion_code"
         promotion = world.get("promotion_code", entry["promotion_code"], name, status=400)
-        if not promotion["active"]:
+        if not promotion["active"] or _over(world, promotion, promotion["expires_at"]):
             raise bad_request("This promotion code is not active.", code="promotion_code_inactive", param=name)
-        world.change(promotion, "promotion_code.updated", times_redeemed=promotion["times_redeemed"] + 1)
         code, entry = promotion["id"], {"coupon": promotion["_coupon"]}
     if "coupon" not in entry:
         raise missing_parameter(f"{where}[coupon]")
@@ -136,10 +140,22 @@ def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | N
     coupon = world.find("coupon", entry["coupon"])
     if coupon is None:
         raise missing_object("coupon", entry["coupon"], name, 400)
-    over = coupon["max_redemptions"] is not None and coupon["times_redeemed"] >= coupon["max_redemptions"]
-    late = coupon["redeem_by"] is not None and coupon["redeem_by"] < world.now
-    if over or late:
+    if _over(world, coupon, coupon["redeem_by"]):
         raise bad_request(f"Coupon {coupon['id']} is no longer valid.", code="coupon_expired", param=name)
+    return coupon, code
+
+
+def _over(world: World, thing: Object, until: int | None) -> bool:
+    used_up = thing["max_redemptions"] is not None and thing["times_redeemed"] >= thing["max_redemptions"]
+    return used_up or (until is not None and until < world.now)
+
+
+def _coupon_of(world: World, entry: Params, where: str) -> tuple[Object, str | None]:
+    """Return a valid coupon and its code after counting that they are redeemed."""
+    coupon, code = valid(world, entry, where)
+    if code:
+        promotion = world.raw("promotion_code", code)
+        world.change(promotion, "promotion_code.updated", times_redeemed=promotion["times_redeemed"] + 1)
     redeemed, most = coupon["times_redeemed"] + 1, coupon["max_redemptions"]
     world.change(coupon, "coupon.updated", times_redeemed=redeemed, valid=most is None or redeemed < most)
     world.touch_all("promotion_code")

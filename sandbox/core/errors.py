@@ -11,7 +11,7 @@ from typing import Any
 LABELS = {
     "payment_method": "PaymentMethod", "setup_intent": "setupintent", "promotion_code": "promotion code",
     "balance_transaction": "balance transaction", "webhook_endpoint": "webhook endpoint",
-    "checkout.session": "checkout.session", "test_helpers.test_clock": "test clock",
+    "checkout.session": "checkout.session", "payment_link": "payment link", "test_helpers.test_clock": "test clock",
     "tax_rate": "tax rate", "subscription_item": "subscription item", "invoice_payment": "invoice payment",
     "credit_note": "credit note",
 }  # fmt: skip

@@ -28,6 +28,7 @@ TYPES = frozenset(
         "invoice.upcoming invoice.updated invoice.voided invoice_payment.paid invoiceitem.created invoiceitem.deleted "
         "payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created "
         "payment_intent.payment_failed payment_intent.requires_action payment_intent.succeeded "
+        "payment_link.created payment_link.updated "
         "payment_method.attached payment_method.detached payment_method.updated payout.canceled payout.created "
         "payout.failed payout.paid payout.reconciliation_completed payout.updated price.created price.updated "
         "product.created product.deleted product.updated promotion_code.created promotion_code.updated refund.created "

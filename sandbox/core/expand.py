@@ -32,7 +32,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "checkout.session": {
         "customer": "customer", "invoice": "invoice", "payment_intent": "payment_intent",
-        "setup_intent": "setup_intent", "subscription": "subscription", "payment_link": "",
+        "setup_intent": "setup_intent", "subscription": "subscription",
+        "payment_link": "payment_link",
     },
     "credit_note": {"customer": "customer", "invoice": "invoice", "refund": "refund", "refunds.refund": "refund"},
     "customer": {
@@ -118,7 +119,8 @@ def _tax_ids(world: World, obj: Object, version: str) -> View:
 
 
 def _line_items(world: World, obj: Object, version: str) -> View:
-    return embedded_list(obj["_line_items"], f"/v1/checkout/sessions/{obj['id']}/line_items")
+    kind = "payment_links" if obj["object"] == "payment_link" else "checkout/sessions"
+    return embedded_list(obj["_line_items"], f"/v1/{kind}/{obj['id']}/line_items")
 
 
 def _stored(name: str) -> Callable[[World, Object, str], Any]:
@@ -147,6 +149,7 @@ INCLUDED: dict[tuple[str, str], Callable[[World, Object, str], Any]] = {
     ("coupon", "applies_to"): _stored("applies_to"),
     ("coupon", "currency_options"): _stored("currency_options"),
     ("checkout.session", "line_items"): _line_items,
+    ("payment_link", "line_items"): _line_items,
 }
 # Fields of `FIELDS` that the pinned version has no more, and those the old one has not yet.
 _GONE = {

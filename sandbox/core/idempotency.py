@@ -6,6 +6,7 @@ Stripe: https://docs.stripe.com/api/idempotent_requests
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from .errors import StripeError
@@ -38,7 +39,7 @@ class Idempotency:
         Raises:
             StripeError: the key belongs to another call (400) or is in flight (409).
         """
-        fingerprint = f"{method} {path} {body.decode(errors='replace')}"
+        fingerprint = f"{method} {path} {blake2b(body, digest_size=16).hexdigest()}"  # bodies may hold card numbers
         found = self.kept.get(key)
         if found is not None and now - found.created > KEEP_SECONDS:
             found = None

@@ -24,7 +24,7 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 def make(world: World, amount: int, currency: str, *, customer: str | None, description: str | None,
          method: Object | None = None, data: dict[str, str] | None = None, invoice: str | None = None,
-         params: Params | None = None) -> Object:  # fmt: skip
+         session: str | None = None, params: Params | None = None) -> Object:  # fmt: skip
     """Write a new intent and tell of it."""
     params = params or {}
     id = world.ids.new("pi_")
@@ -55,6 +55,7 @@ def make(world: World, amount: int, currency: str, *, customer: str | None, desc
         "statement_descriptor_suffix": params.get("statement_descriptor_suffix"),
         "status": "requires_confirmation" if method else "requires_payment_method", "transfer_data": None,
         "transfer_group": params.get("transfer_group"), "_invoice": invoice,
+        "_session": session,
     }, "payment_intent.created")  # fmt: skip
 
 
@@ -137,6 +138,10 @@ def decline(world: World, intent: Object, code: str) -> StripeError:
 
 def succeed(world: World, intent: Object) -> None:
     """Take (or, with manual capture, reserve) the money of an intent."""
+    from . import checkout_visit
+
+    if intent["_session"]:
+        checkout_visit.welcome(world, intent)
     method = world.raw("payment_method", intent["payment_method"])
     if intent["setup_future_usage"] and intent["customer"] and not method["customer"]:
         payment_methods.attach_to(world, method, intent["customer"])
@@ -147,10 +152,12 @@ def succeed(world: World, intent: Object) -> None:
         world.change(intent, "payment_intent.amount_capturable_updated", status="requires_capture",
                      amount_capturable=intent["amount"], **values)  # fmt: skip
         world.main.schedule(world.main.now + 7 * 86400, "expire_authorization", intent["id"])
-        return
-    world.change(intent, "payment_intent.succeeded", status="succeeded", amount_received=intent["amount"], **values)
-    charges.settle_later(world, charge)
-    tell(world, intent)
+    else:
+        world.change(intent, "payment_intent.succeeded", status="succeeded", amount_received=intent["amount"], **values)
+        charges.settle_later(world, charge)
+        tell(world, intent)
+    if intent["_session"]:
+        checkout_visit.authorized(world, intent)
 
 
 def authenticate(world: World, intent: Object, *, passed: bool) -> None:
@@ -192,7 +199,7 @@ def expire_authorization(world: World, intent_id: str) -> None:
 
 
 def tell(world: World, intent: Object) -> None:
-    """Let the invoice or the checkout session behind an intent know that it is paid."""
+    """Let the invoice behind an intent know that it is paid."""
     if intent["_invoice"]:
         from .invoices import on_intent_succeeded
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .cards import TOKENS, Card, token_of_legacy, token_of_number
+from .card_entry import token_of
+from .cards import TOKENS, Card, token_of_legacy
 from .errors import StripeError, bad_request, missing_object, missing_parameter
 from .operation import Operation, Page, Params, listing, metadata, op, page, retrieving
 from .store import Object
@@ -66,7 +67,7 @@ def resolve(world: World, id: str, param: str = "payment_method") -> Object:
     Raises:
         StripeError: there is none.
     """
-    if id in TOKENS:
+    if id in TOKENS and id.startswith("pm_"):
         return make(world, id)
     return world.get("payment_method", id, param, status=400)
 
@@ -131,10 +132,7 @@ def _token(given: Params) -> str:
         return token
     if "number" not in given:
         raise missing_parameter("card[number]")
-    token = token_of_number(given["number"])
-    if token is None:
-        raise StripeError(402, "Your card number is incorrect.", "incorrect_number", "number", type="card_error")
-    return token
+    return token_of(given["number"])
 
 
 def _card(world: World, card: Card) -> dict[str, Any]:

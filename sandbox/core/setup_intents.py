@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
-def create(world: World, params: Params) -> Object:
-    """Create a setup intent, and confirm it when `confirm` is true."""
+def create(world: World, params: Params, *, session: str | None = None) -> Object:
+    """Create a setup intent, and confirm it when `confirm` is true; `session` is the Checkout session it is for."""
     if "customer" in params:
         world.get("customer", params["customer"], "customer", status=400)
     method = _method(world, params)
@@ -39,7 +39,7 @@ def create(world: World, params: Params) -> Object:
                                             "request_three_d_secure": "automatic"}},
         "payment_method_types": params.get("payment_method_types", ["card"]), "single_use_mandate": None,
         "status": "requires_confirmation" if method else "requires_payment_method",
-        "usage": params.get("usage", "off_session"),
+        "usage": params.get("usage", "off_session"), "_session": session,
     }, "setup_intent.created")  # fmt: skip
     return _confirm(world, intent, params) if params.get("confirm") else intent
 
@@ -61,7 +61,7 @@ def confirm(world: World, params: Params, id: str) -> Object:
     intent = world.get("setup_intent", id)
     method = _method(world, params)
     if method:
-        world.change(intent, payment_method=method["id"])
+        world.change(intent, payment_method=method["id"], status="requires_confirmation", next_action=None)
     return _confirm(world, intent, params)
 
 
@@ -91,10 +91,16 @@ def _confirm(world: World, intent: Object, params: Params) -> Object:
 
 def succeed(world: World, intent: Object) -> None:
     """Keep the card."""
+    from . import checkout_visit
+
+    if intent["_session"]:
+        checkout_visit.welcome(world, intent)
     method = world.raw("payment_method", intent["payment_method"])
     if intent["customer"] and method["customer"] is None:
         payment_methods.attach_to(world, method, intent["customer"])
     world.change(intent, "setup_intent.succeeded", status="succeeded", next_action=None, last_setup_error=None)
+    if intent["_session"]:
+        checkout_visit.authorized(world, intent)
 
 
 def authenticate(world: World, intent: Object, *, passed: bool) -> None:

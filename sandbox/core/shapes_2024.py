@@ -44,6 +44,7 @@ NEWER: dict[str, tuple[str, ...]] = {
         "allowed_payment_method_types", "customer_account", "excluded_payment_method_types",
         "managed_payments", "payment_record",
     ),
+    "payment_link": ("managed_payments", "payment_method_options"),
     "payment_method": ("customer_account",),
     "payout": ("payout_method", "trace_id"),
     "product": ("tax_details",),

@@ -11,7 +11,7 @@ from .settings import Settings
 from .timeline import Timeline
 from .world import World
 
-FORMAT = 2
+FORMAT = 3
 
 
 def dump(world: World) -> dict[str, Any]:

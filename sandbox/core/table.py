@@ -20,6 +20,7 @@ from . import (
     invoice_ops,
     money,
     payment_intent_ops,
+    payment_links,
     payment_methods,
     payouts,
     preview,
@@ -36,7 +37,7 @@ from .operation import Operation
 MODULES = (
     account, catalog, customers, payment_methods, payment_intent_ops, charges, money, refunds, disputes, payouts,
     subscription_ops, subscription_items, invoice_ops, preview, invoice_items, coupons, tax_rates, credit_notes,
-    setup_intents, checkout, clocks, webhook_endpoints, event_list, search, embedded_lists,
+    setup_intents, checkout, payment_links, clocks, webhook_endpoints, event_list, search, embedded_lists,
 )  # fmt: skip
 OPERATIONS: list[Operation] = [operation for module in MODULES for operation in module.OPERATIONS]
 

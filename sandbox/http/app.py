@@ -22,6 +22,12 @@ _UNCHANGED = (
     (b"cache-control", b"no-cache, no-store"),
     (b"server", b"sandbox"),
 )
+_PAGES = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+                                 b" frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)  # fmt: skip
 
 
 class App:
@@ -56,7 +62,7 @@ class App:
     async def _control(self, scope: Scope, body: bytes, send: Send) -> None:
         query, method, path = scope["query_string"].decode(), scope["method"], scope["path"]
         page = await asyncio.to_thread(control.answer, self.service, method, path, query, body)
-        headers = [(b"content-type", page.type.encode()), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", page.type.encode()), (b"cache-control", b"no-store"), *_PAGES]
         if page.location:
             headers.append((b"location", page.location.encode()))
         await _reply(send, page.status, page.body, headers)

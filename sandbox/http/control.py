@@ -9,7 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.core import checkout, disputes, money, payment_intents, payouts, refunds, setup_intents, snapshot, wire
+from sandbox.core import (
+    checkout_visit,
+    disputes,
+    money,
+    payment_intents,
+    payouts,
+    refunds,
+    setup_intents,
+    snapshot,
+    wire,
+)
 from sandbox.core.errors import StripeError
 from sandbox.core.webhook_endpoints import roll_secret
 
@@ -111,7 +121,7 @@ def _authenticate(service: Service, data: Data, id: str) -> Data:
 
 def _complete(service: Service, data: Data, id: str) -> Data:
     session = service.world.get("checkout.session", id)
-    checkout.complete(service.world, session, data.get("payment_method", "pm_card_visa"), data.get("email", ""))
+    checkout_visit.complete(service.world, session, data.get("payment_method", "pm_card_visa"), data.get("email", ""))
     return {"id": id, "status": session["status"]}
 
 

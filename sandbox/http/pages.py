@@ -1,4 +1,4 @@
-"""The control page for people: objects, the clock, deliveries, and what customers do.
+"""The control page for people: objects, the clock, deliveries. What customers see is in `shop`.
 
 Plain HTML without scripts; every change is a POST that redirects back.
 """
@@ -11,14 +11,14 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.core import OLD, PINNED, World, checkout, money, payment_intents, render, setup_intents, wire
-from sandbox.core.cards import TOKENS
+from sandbox.core import OLD, PINNED, World, money, render, wire
 from sandbox.core.currencies import display
 from sandbox.core.deliveries import Delivery
 from sandbox.core.errors import StripeError, missing_object
 from sandbox.core.settings import DAY, HOUR
 from sandbox.core.store import Object
 
+from . import shop
 from .control import Answer
 from .service import Service
 from .style import frame
@@ -27,7 +27,7 @@ PER_PAGE = 50
 STEPS = (("1 hour", HOUR), ("1 day", DAY), ("1 week", 7 * DAY), ("1 month", 31 * DAY))
 TONES = {"delivered": "good", "failed": "bad", "lost": "bad", "pending": "wait"}
 _ID = re.compile(
-    r"&quot;((?:ch|pi|cus|re|du|po|txn|in|sub|price|prod|pm|evt|seti|inpay|promo|di|we|cs_test|cn|ii|clock)_\w{6,})&quot;"
+    r"&quot;((?:ch|pi|cus|re|du|po|txn|in|sub|price|prod|pm|evt|seti|inpay|promo|di|we|cs_test|cn|ii|clock|plink)_\w{6,})&quot;"
 )
 _KINDS = {
     "ch": "charge", "pi": "payment_intent", "cus": "customer", "re": "refund", "du": "dispute", "po": "payout",
@@ -35,6 +35,7 @@ _KINDS = {
     "pm": "payment_method", "evt": "event", "seti": "setup_intent", "inpay": "invoice_payment",
     "promo": "promotion_code", "di": "discount", "we": "webhook_endpoint", "cs": "checkout.session",
     "cn": "credit_note", "ii": "invoiceitem", "clock": "test_helpers.test_clock",
+    "plink": "payment_link",
 }  # fmt: skip
 
 
@@ -48,6 +49,9 @@ def answer(service: Service, method: str, parts: list[str], query: str, body: by
     with service.lock:
         service.tick()
         try:
+            if name in shop.NAMES and len(parts) == 2:
+                world = service.world
+                return shop.act(world, name, parts[1], form) if method == "POST" else shop.show(world, name, parts[1])
             if method == "POST":
                 return _act(service, name, parts[1:], form)
             return _show(service.world, name, parts[1:], form)
@@ -66,10 +70,6 @@ def _show(world: World, name: str, rest: list[str], form: dict[str, str]) -> Ans
         return _list(world, rest[0], form.get("after", ""))
     if name == "objects" and len(rest) >= 2:
         return _object(world, rest[0], rest[1], form.get("version", PINNED))
-    if name == "authenticate" and rest:
-        return _authenticate(world, rest[0])
-    if name == "checkout" and rest:
-        return _checkout(world, rest[0])
     return _page(
         world, "Nothing here", '<section><p>There is no such page. <a href="/_sandbox">Overview</a></p></section>', 404
     )
@@ -88,13 +88,6 @@ def _act(service: Service, name: str, rest: list[str], form: dict[str, str]) -> 
             raise missing_object("delivery", rest[0], "id")
         world.outbox.resend(world, rest[0])
         return _back("/_sandbox/deliveries")
-    if name == "authenticate" and rest:
-        return _pass(world, rest[0], passed=form.get("passed") == "yes")
-    if name == "checkout" and rest:
-        session = world.get("checkout.session", rest[0])
-        checkout.complete(world, session, form.get("card", "pm_card_visa"), form.get("email", ""))
-        url = (session["success_url"] or "/_sandbox").replace("{CHECKOUT_SESSION_ID}", session["id"])
-        return _back(url)
     raise StripeError(404, "There is no such form.")
 
 
@@ -198,52 +191,6 @@ def _object(world: World, kind: str, id: str, version: str) -> Answer:
     other = OLD if version == PINNED else PINNED
     switch = f'<p class="soft">API version {version} · <a href="?version={other}">show as {other}</a></p>'
     return _page(world, f"{kind} {id}", f"{switch}<section><pre>{linked}</pre></section>")
-
-
-def _authenticate(world: World, id: str) -> Answer:
-    intent = _intent(world, id)
-    if intent["status"] != "requires_action":
-        return _page(
-            world, "3D Secure", f"<section><p>Nothing to do: the status is {escape(intent['status'])}.</p></section>"
-        )
-    body = (
-        "<section><p>Your bank asks whether it is you.</p>"
-        f'<form class="row" method="post" action="/_sandbox/authenticate/{escape(id)}">'
-        '<button class="main" name="passed" value="yes">Complete</button>'
-        '<button name="passed" value="no">Fail</button></form></section>'
-    )
-    return _page(world, "3D Secure", body)
-
-
-def _pass(world: World, id: str, *, passed: bool) -> Answer:
-    intent = _intent(world, id)
-    action = intent["next_action"] or {}
-    back = (action.get("redirect_to_url") or {}).get("return_url")
-    module = setup_intents if intent["object"] == "setup_intent" else payment_intents
-    module.authenticate(world, intent, passed=passed)
-    return _back(back or f"/_sandbox/objects/{intent['object']}/{id}")
-
-
-def _intent(world: World, id: str) -> Object:
-    return world.get("setup_intent" if id.startswith("seti_") else "payment_intent", id)
-
-
-def _checkout(world: World, id: str) -> Answer:
-    session = world.get("checkout.session", id)
-    if session["status"] != "open":
-        return _page(world, "Checkout", f"<section><p>This session is {escape(session['status'])}.</p></section>")
-    lines = "".join(
-        f"<tr><td>{line['quantity']} × {escape(line['description'])}</td>"
-        f"<td class=n>{display(line['amount_total'], line['currency'])}</td></tr>"
-        for line in session["_line_items"]
-    )
-    cards = "".join(f"<option>{token}</option>" for token in TOKENS)
-    body = (
-        f'<section><table>{lines}</table></section><section><form class="row" method="post">'
-        f'<label>E-mail <input type="email" name="email" value="{escape(session["customer_email"] or "")}"></label>'
-        f'<label>Card <select name="card">{cards}</select></label><button class="main">Pay</button></form></section>'
-    )
-    return _page(world, "Checkout", body)
 
 
 def _page(world: World, title: str, body: str, status: int = 200) -> Answer:

@@ -90,39 +90,6 @@ def test_deliveries_can_be_resent(server: Server) -> None:
     assert server.world.outbox.all[id].answers == [0, 0]
 
 
-def test_the_customer_passes_three_d_secure(server: Server) -> None:
-    intent = Client(server.world).pay(
-        card="pm_card_threeDSecure2Required",
-        return_url="https://example.com/back",
-        automatic_payment_methods={"enabled": True},
-    )
-    path = intent["next_action"]["redirect_to_url"]["url"].removeprefix(f"{server.url}/_sandbox")
-    assert "Your bank asks" in _page(server, path)
-
-    answer = _submit(server, path, passed="yes")
-
-    assert answer.headers["location"] == "https://example.com/back"
-    assert server.world.raw("payment_intent", intent["id"])["status"] == "succeeded"
-
-
-def test_the_customer_pays_at_checkout(server: Server) -> None:
-    client = Client(server.world)
-    session = client.post(
-        "/v1/checkout/sessions",
-        line_items=[{"price": client.price(900, None)["id"], "quantity": 1}],
-        success_url="https://example.com/?s={CHECKOUT_SESSION_ID}",
-    )
-    path = session["url"].removeprefix(f"{server.url}/_sandbox")
-    assert "9.00 usd" in _page(server, path)
-
-    refused = _submit(server, path, card="pm_card_chargeDeclined", email="b@example.com")
-    answer = _submit(server, path, card="pm_card_visa", email="b@example.com")
-
-    assert refused.status_code == 402
-    assert answer.headers["location"] == f"https://example.com/?s={session['id']}"
-    assert client.get(f"/v1/checkout/sessions/{session['id']}")["payment_status"] == "paid"
-
-
 def test_nothing_a_caller_sends_becomes_markup(server: Server) -> None:
     client = Client(server.world)
     customer = client.post("/v1/customers", name="<script>alert(1)</script>", email='"><b>@example.com')["id"]

@@ -216,7 +216,7 @@ def test_the_control_side_moves_the_clock_and_plays_the_bank(server: Server) -> 
 
     assert state["objects"]["payout"] == 1
     assert state["balance"]["available"][0]["amount"] == 9000 - 291 - 1500 - 210 + 500
-    assert _control(server, "snapshot", method="GET").json()["format"] == 2
+    assert _control(server, "snapshot", method="GET").json()["format"] == 3
 
 
 def test_the_control_side_completes_what_customers_do(server: Server) -> None:

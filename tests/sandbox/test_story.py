@@ -138,7 +138,7 @@ def test_a_snapshot_comes_back_as_it_was(tmp_path: Path, demo: World) -> None:
 
     again = snapshot.load_file(path)
 
-    assert gzip.decompress(path.read_bytes())[:12] == b'{"format":2,'
+    assert gzip.decompress(path.read_bytes())[:12] == b'{"format":3,'
     assert snapshot.dump(again) == snapshot.dump(demo)
     before, after = Client(demo), Client(again)
     for w in (demo, again):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.core import OLD, money, payment_intents, payouts, refunds, setup_intents
-from sandbox.core.checkout import complete
+import pytest
+
+from sandbox.core import OLD, money, payment_intents, payment_links, payouts, refunds, setup_intents
+from sandbox.core.checkout_visit import complete
 from sandbox.core.coupons import discount_customer
+from sandbox.core.errors import StripeError
 from sandbox.core.settings import DAY, HOUR
 from tests.sandbox.client import NEW_YEAR, Client
 
@@ -30,6 +33,7 @@ def everything(client: Client) -> None:
         reducing,
         setting_up,
         checking_out,
+        linking,
         clockwork,
         looking,
     ):
@@ -568,8 +572,72 @@ def checking_out(c: Client) -> None:
             {"quantity": 1, "price_data": {"currency": "eur", "unit_amount": 700, "product_data": {"name": "Card"}}}
         ],
     )
+    c.post(f"/v1/checkout/sessions/{shut['id']}", metadata={"a": "c"})
     c.post(f"/v1/checkout/sessions/{shut['id']}/expire")
+    coupon = c.post("/v1/coupons", percent_off=20)["id"]
+    held = c.post(
+        "/v1/checkout/sessions",
+        mode="payment",
+        line_items=[{"price": once, "quantity": 1}],
+        success_url="https://example.com/s?id={CHECKOUT_SESSION_ID}",
+        discounts=[{"coupon": coupon}],
+        customer_creation="always",
+        locale="de",
+        submit_type="book",
+        payment_intent_data={
+            "capture_method": "manual",
+            "setup_future_usage": "off_session",
+            "description": "Held",
+            "metadata": {"a": "b"},
+        },
+    )
+    with pytest.raises(StripeError):
+        complete(c.world, c.world.raw("checkout.session", held["id"]), "pm_card_visa_chargeDeclined")
+    c.get(f"/v1/checkout/sessions/{held['id']}", expand=["payment_intent.latest_charge"])
+    complete(c.world, c.world.raw("checkout.session", held["id"]))
+    c.get(f"/v1/checkout/sessions/{held['id']}", expand=["line_items", "payment_intent", "customer"])
+    trial = c.post(
+        "/v1/checkout/sessions",
+        mode="subscription",
+        line_items=[{"price": monthly, "quantity": 1}],
+        success_url="https://example.com/s",
+        subscription_data={"trial_period_days": 7, "metadata": {"a": "b"}},
+        allow_promotion_codes=True,
+    )
+    complete(c.world, c.world.raw("checkout.session", trial["id"]))
+    c.get(f"/v1/checkout/sessions/{trial['id']}", expand=["subscription"])
     c.get("/v1/checkout/sessions", status="complete")
+
+
+def linking(c: Client) -> None:
+    price = c.price(2500, None)["id"]
+    link = c.post(
+        "/v1/payment_links",
+        line_items=[{"price": price, "quantity": 2}],
+        metadata={"a": "b"},
+        after_completion={"type": "redirect", "redirect": {"url": "https://example.com/thanks"}},
+        allow_promotion_codes=True,
+        customer_creation="always",
+        payment_intent_data={"capture_method": "automatic_async", "metadata": {"c": "d"}},
+        restrictions={"completed_sessions": {"limit": 9}},
+        expand=["line_items"],
+    )
+    monthly = c.post(
+        "/v1/payment_links",
+        line_items=[{"price": c.price(900)["id"], "quantity": 1}],
+        subscription_data={"trial_period_days": 7, "description": "Reader"},
+    )
+    id = link["id"]
+    c.get(f"/v1/payment_links/{id}", expand=["line_items"])
+    c.get(f"/v1/payment_links/{id}/line_items", limit=1)
+    session = payment_links.visit(c.world, c.world.raw("payment_link", id))
+    complete(c.world, session)
+    c.get(f"/v1/checkout/sessions/{session['id']}", expand=["payment_link", "line_items"])
+    c.get("/v1/checkout/sessions", payment_link=id)
+    confirmation = {"type": "hosted_confirmation", "hosted_confirmation": {"custom_message": "Thank you"}}
+    c.post(f"/v1/payment_links/{id}", active=False, after_completion=confirmation, inactive_message="Sold out")
+    c.get("/v1/payment_links", active=True)
+    complete(c.world, payment_links.visit(c.world, c.world.raw("payment_link", monthly["id"])))
 
 
 def clockwork(c: Client) -> None:
