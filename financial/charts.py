@@ -17,6 +17,7 @@ from financial import money
 HEIGHT, TOP, BOTTOM = 240, 26, 26
 MARGIN = 9  # percent of the width that columns leave to the figures of the axis
 STEPS = 4
+SPARK = 30
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,21 @@ def axis_text(amount_minor: int, currency: str) -> str:
     text = money.display(amount_minor, currency)
     head, dot, tail = text.rpartition(".")
     return head if dot and tail and set(tail) == {"0"} else text
+
+
+def spark(values: Sequence[int]) -> SafeString:
+    """Draw a small line without a scale; decoration beside a figure that says the same, hidden from screen readers."""
+    if len(values) < 2 or not any(values):
+        return SafeString()
+    high, last = max(values), len(values) - 1
+    places = ((100 * i / last, SPARK - 2 - (SPARK - 4) * value / high) for i, value in enumerate(values))
+    points = " ".join(f"{round(x, 2)},{round(y, 2)}" for x, y in places)
+    return format_html(
+        '<svg class="spark" width="100%" height="{0}" viewBox="0 0 100 {0}" preserveAspectRatio="none" aria-hidden="true"'
+        ' focusable="false"><polyline points="{1}"/></svg>',
+        SPARK,
+        points,
+    )
 
 
 def area(series: Series) -> SafeString:

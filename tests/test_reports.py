@@ -228,9 +228,9 @@ def test_what_is_under_way_ends_the_kept_answer(change):
     shop = factory.credential()
     run = factory.run(shop, state=SyncRun.State.RUNNING)
     event = factory.event(shop, state=StripeWebhookEvent.State.WAITING)
-    assert reports.resource_counts(shop, MONTH).products.total == 0
+    assert reports.resource_counts(shop).products.total == 0
     factory.product(shop)
-    assert reports.resource_counts(shop, MONTH).products.total == 0  # kept: nothing says that it changed
+    assert reports.resource_counts(shop).products.total == 0  # kept: nothing says that it changed
 
     if change == "clock":
         MirrorClock.draw()
@@ -239,18 +239,18 @@ def test_what_is_under_way_ends_the_kept_answer(change):
     else:
         StripeWebhookEvent.objects.filter(pk=event.pk).update(state=StripeWebhookEvent.State.DONE)
 
-    assert reports.resource_counts(shop, MONTH).products.total == 1
+    assert reports.resource_counts(shop).products.total == 1
 
 
 @pytest.mark.django_db
 def test_nothing_is_kept_when_the_setting_says_so(settings):
     settings.FINANCIAL_CACHE_SECONDS = 0
     shop = factory.credential()
-    assert reports.resource_counts(shop, MONTH).products.total == 0
+    assert reports.resource_counts(shop).products.total == 0
 
     factory.product(shop)
 
-    assert reports.resource_counts(shop, MONTH).products.total == 1
+    assert reports.resource_counts(shop).products.total == 1
 
 
 # The account
@@ -263,9 +263,36 @@ def test_counts_leave_out_the_deleted_and_know_the_new():
     factory.customer(shop, created_at=at("2020-01-01T00:00"), delinquent=True)
     factory.customer(shop, deleted_at=at("2026-10-02T00:00"))
 
-    customers = reports.resource_counts(shop, MONTH).customers
+    customers = reports.resource_counts(shop).customers
 
-    assert (customers.total, customers.current, customers.new) == (2, 1, 1)
+    assert (customers.total, customers.current) == (2, 1)
+
+
+@pytest.mark.django_db
+def test_growth_counts_what_was_created_per_day_and_compares_with_as_many_days_before():
+    shop = factory.credential()
+    for day in ("2026-10-01", "2026-10-03", "2026-10-03", "2026-09-20", "2020-01-01"):
+        factory.customer(shop, created_at=at(f"{day}T12:00"))
+    factory.customer(shop, created_at=at("2026-10-03T12:00"), deleted_at=at("2026-10-04T00:00"))
+    days = reports.Period("30d", "30 days", dt.date(2026, 10, 1), dt.date(2026, 10, 5))
+
+    found = reports.growth(shop, days)
+
+    assert found["customers"].parts == (1, 0, 3, 0)
+    assert (found["customers"].new, found["customers"].before) == (4, 0)
+    assert found["payments"].parts == (0, 0, 0, 0)
+
+
+@pytest.mark.django_db
+def test_growth_of_all_time_has_months_and_nothing_to_compare_with():
+    shop = factory.credential()
+    for month in (1, 1, 3):
+        factory.customer(shop, created_at=at(f"2026-{month:02}-05T12:00"))
+    always = reports.Period("all", "All time", None, dt.date(2026, 3, 6))
+
+    found = reports.growth(shop, always)["customers"]
+
+    assert (found.parts, found.before, found.delta) == ((2, 0, 1), None, None)
 
 
 @pytest.mark.django_db
@@ -285,7 +312,7 @@ def test_needs_attention_lists_failed_payments_disputes_by_deadline_and_overdue_
 
     assert found.failed_payments == (failed,)
     assert found.disputes == (sooner, later)
-    assert found.subscriptions == (overdue,)
+    assert [line.subscription for line in found.renewals] == [overdue]
     assert found.events == (given_up,)
 
 

@@ -6,6 +6,7 @@ Amounts are minor units and never added across currencies. Days are cut in the a
 from __future__ import annotations
 
 from financial.reports.account import (
+    ACTIVITIES,
     Activity,
     Attention,
     Recent,
@@ -14,9 +15,11 @@ from financial.reports.account import (
     attention,
     recent,
     resource_counts,
+    trouble,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
+from financial.reports.growth import Growth, growth
 from financial.reports.health import Health, Proof, health, latest_proof, sync_runs
 from financial.reports.inbox import (
     ATTENTION_STATES,
@@ -63,6 +66,7 @@ from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, 
 from financial.reports.tabs import tab_counts, tab_counts_of
 
 __all__ = [
+    "ACTIVITIES",
     "ATTENTION_STATES",
     "AccountRow",
     "Activity",
@@ -80,6 +84,7 @@ __all__ = [
     "Figures",
     "GROUPS",
     "Group",
+    "Growth",
     "Health",
     "Inbox",
     "InboxHealth",
@@ -113,6 +118,7 @@ __all__ = [
     "events_of_object",
     "fee_audit",
     "forget_inbox_health",
+    "growth",
     "health",
     "inbox",
     "inbox_health",
@@ -133,6 +139,7 @@ __all__ = [
     "tab_counts",
     "tab_counts_of",
     "touched",
+    "trouble",
     "unreconciled",
     "without_deposit",
 ]

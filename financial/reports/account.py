@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
@@ -16,29 +16,44 @@ from financial.models import (
     StripeCredential,
     StripeCustomer,
     StripeDispute,
+    StripeInvoice,
     StripePaymentIntent,
+    StripePayout,
     StripeProduct,
     StripeRefund,
     StripeSubscription,
     StripeWebhookEvent,
 )
+from financial.models.mirror import MirrorQuerySet
+from financial.paging import BoundedCount, bounded_count
 from financial.reports.cached import cached
+from financial.reports.ledger import Suspended, suspended
 from financial.reports.periods import Period
 
 SHORT_LIST = 6
 ACTIVITY_ROWS = 12
 DISPUTES_TO_ANSWER = ("needs_response", "warning_needs_response")
 SUBSCRIPTIONS_AT_RISK = ("past_due", "unpaid")
+DISPUTES_OPEN = (*DISPUTES_TO_ANSWER, "under_review", "warning_under_review")
 _HEAVY = ("payload", "private")
+_OF_PAYMENT = ("payment_intent", "payment_intent__customer")
+# What the stream tells of: the word in addresses -> its label, the rows, and what to read with them.
+ACTIVITIES: dict[str, tuple[str, type[MirrorRow], tuple[str, ...]]] = {
+    "payment": ("Payments", StripePaymentIntent, ("customer",)),
+    "subscription": ("Subscriptions", StripeSubscription, ("customer", "price", "price__product")),
+    "refund": ("Refunds", StripeRefund, _OF_PAYMENT),
+    "dispute": ("Disputes", StripeDispute, _OF_PAYMENT),
+    "customer": ("Customers", StripeCustomer, ()),
+    "payout": ("Payouts", StripePayout, ()),
+}
 
 
 @dataclass(frozen=True)
 class ResourceCount:
-    """One row per resource: how many there are, of which `current` ones count, and how many came in the period."""
+    """One row per resource: how many there are, of which `current` ones count."""
 
     total: int
     current: int
-    new: int
 
 
 @dataclass(frozen=True)
@@ -56,17 +71,35 @@ class Stock:
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """A subscription that is not paid, and the invoice that waits, if it is mirrored."""
+
+    subscription: StripeSubscription
+    invoice: StripeInvoice | None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How much of what went wrong there is; counted no further than the limit of `financial.paging`."""
+
+    failed_payments: BoundedCount
+    open_disputes: BoundedCount
+
+
+@dataclass(frozen=True)
 class Attention:
     """What somebody should look at: up to six rows each, newest first, disputes by their deadline."""
 
     failed_payments: tuple[StripePaymentIntent, ...]
     disputes: tuple[StripeDispute, ...]
-    subscriptions: tuple[StripeSubscription, ...]
+    renewals: tuple[Renewal, ...]
     events: tuple[StripeWebhookEvent, ...] = ()
+    payouts: tuple[StripePayout, ...] = ()
+    suspended: tuple[Suspended, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.failed_payments or self.disputes or self.subscriptions or self.events)
+        return not any(getattr(self, part.name) for part in fields(self))
 
 
 @dataclass(frozen=True)
@@ -87,21 +120,16 @@ class Recent:
     activity: tuple[Activity, ...]
 
 
-def resource_counts(credential: StripeCredential, period: Period) -> Stock:
+def resource_counts(credential: StripeCredential) -> Stock:
     """Return how many products, customers, payments and subscriptions there are; four queries, none when kept."""
-    return cached("stock", credential, lambda: _stock(credential, period), period)
+    return cached("stock", credential, lambda: _stock(credential))
 
 
-def _stock(credential: StripeCredential, period: Period) -> Stock:
+def _stock(credential: StripeCredential) -> Stock:
     def count(model: type[MirrorRow], current: Q) -> ResourceCount:
-        start, end = period.bounds(conf.time_zone())
-        new = Q(created_at__lt=end) & (Q(created_at__gte=start) if start else Q())
-        answer = (
-            model.objects.of(credential)
-            .alive()
-            .aggregate(total=Count("id"), current_rows=Count("id", filter=current), new_rows=Count("id", filter=new))
-        )
-        return ResourceCount(answer["total"], answer["current_rows"], answer["new_rows"])
+        rows = model.objects.of(credential).alive()
+        answer = rows.aggregate(total=Count("id"), current_rows=Count("id", filter=current))
+        return ResourceCount(answer["total"], answer["current_rows"])
 
     return Stock(
         products=count(StripeProduct, Q(active=True)),
@@ -112,12 +140,9 @@ def _stock(credential: StripeCredential, period: Period) -> Stock:
 
 
 def attention(credential: StripeCredential, period: Period) -> Attention:
-    """Return failed payments of the period, disputes to answer, subscriptions not paid, events given up; four queries."""
-    start, _ = period.bounds(conf.time_zone())
-    failed = StripePaymentIntent.objects.of(credential).alive().filter(status="requires_payment_method")
-    failed = failed.exclude(error_code="")
-    if start:
-        failed = failed.filter(created_at__gte=start)
+    """Return what waits for somebody, of failed payments and payouts those of the period; seven queries at most."""
+    failed = _failed(credential, period)
+    payouts = _since(StripePayout.objects.of(credential).alive().filter(status="failed"), period)
     disputes = StripeDispute.objects.of(credential).alive().filter(status__in=DISPUTES_TO_ANSWER)
     dead = StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD)
     at_risk = StripeSubscription.objects.of(credential).alive().filter(status__in=SUBSCRIPTIONS_AT_RISK)
@@ -128,13 +153,39 @@ def attention(credential: StripeCredential, period: Period) -> Attention:
                 :SHORT_LIST
             ]
         ),
-        subscriptions=tuple(_light(at_risk.newest(), "customer", "price", "price__product")[:SHORT_LIST]),
+        renewals=_renewals(credential, _light(at_risk.newest(), "customer", "price", "price__product")[:SHORT_LIST]),
+        payouts=tuple(_light(payouts.newest())[:SHORT_LIST]),
+        suspended=tuple(suspended(credential)[:SHORT_LIST]),
         events=tuple(dead.defer("body").order_by("-received_at", "-id")[:SHORT_LIST]),
     )
 
 
-def recent(credential: StripeCredential) -> Recent:
-    """Return the newest payments and subscriptions, and the newest things that happened; five queries."""
+def _since(rows: MirrorQuerySet[Any], period: Period) -> MirrorQuerySet[Any]:
+    start, _ = period.bounds(conf.time_zone())
+    return rows.filter(created_at__gte=start) if start else rows
+
+
+def _failed(credential: StripeCredential, period: Period) -> MirrorQuerySet[Any]:
+    rows = StripePaymentIntent.objects.of(credential).alive().filter(status="requires_payment_method")
+    return _since(rows.exclude(error_code=""), period)
+
+
+def _renewals(credential: StripeCredential, subscriptions: Iterable[StripeSubscription]) -> tuple[Renewal, ...]:
+    rows = tuple(subscriptions)
+    named = [row.latest_invoice_stripe_id for row in rows if row.latest_invoice_stripe_id]
+    found = _light(StripeInvoice.objects.of(credential).filter(stripe_id__in=named)) if named else ()
+    invoices = {invoice.stripe_id: invoice for invoice in found}
+    return tuple(Renewal(row, invoices.get(row.latest_invoice_stripe_id)) for row in rows)
+
+
+def trouble(credential: StripeCredential, period: Period) -> Trouble:
+    """Return how many payments of the period failed, and how many disputes are open, whenever made; two queries."""
+    disputes = StripeDispute.objects.of(credential).alive().filter(status__in=DISPUTES_OPEN)
+    return Trouble(bounded_count(_failed(credential, period)), bounded_count(disputes))
+
+
+def recent(credential: StripeCredential, kind: str = "") -> Recent:
+    """Return the newest payments and subscriptions, and what happened last, of one `kind` or all; six queries at most."""
 
     def newest(model: type[MirrorRow], *related: str) -> tuple[Any, ...]:
         rows = model.objects.of(credential).alive().filter(created_at__isnull=False).newest()
@@ -142,18 +193,12 @@ def recent(credential: StripeCredential) -> Recent:
 
     payments = newest(StripePaymentIntent, "customer")
     subscriptions = newest(StripeSubscription, "customer", "price", "price__product")
-    happened = chain(
-        (Activity(row.created_at, "payment", row) for row in payments),
-        (Activity(row.created_at, "subscription", row) for row in subscriptions),
-        (
-            Activity(r.created_at, "refund", r)
-            for r in newest(StripeRefund, "payment_intent", "payment_intent__customer")
-        ),
-        (
-            Activity(r.created_at, "dispute", r)
-            for r in newest(StripeDispute, "payment_intent", "payment_intent__customer")
-        ),
-        (Activity(row.created_at, "customer", row) for row in newest(StripeCustomer)),
+    known = {"payment": payments, "subscription": subscriptions}
+    happened = (
+        Activity(row.created_at, name, row)
+        for name, (_, model, related) in ACTIVITIES.items()
+        if kind in ("", name)
+        for row in (known[name] if name in known else newest(model, *related))
     )
     story = sorted(happened, key=attrgetter("at"), reverse=True)[:ACTIVITY_ROWS]
     return Recent(payments[:SHORT_LIST], subscriptions[:SHORT_LIST], tuple(story))

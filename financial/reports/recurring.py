@@ -18,7 +18,7 @@ from django.utils import timezone
 from financial import conf
 from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripeProduct, StripeSubscription
 from financial.recurring import COUNTED_STATUSES, rounded
-from financial.reports.cached import kept
+from financial.reports.cached import cached, kept
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
 from financial.reports.periods import midnight
 
@@ -123,27 +123,55 @@ def mrr(credential: StripeCredential) -> tuple[Amount, ...]:
     return _amounts(MrrSpan.objects.of(credential).at(timezone.now()))
 
 
+@dataclass(frozen=True)
+class Headline:
+    """One currency as it is now: all of it, what is scheduled to churn, and what is at risk."""
+
+    now: Amount
+    leaving: Amount
+    at_risk: Amount
+
+
+def headlines(credential: StripeCredential) -> tuple[Headline, ...]:
+    """Return the figures above the subscriptions, one row per currency, in the order of `mrr`; three queries if not kept."""
+    return cached("headlines", credential, lambda: _headlines(credential), _state(credential))
+
+
+def _headlines(credential: StripeCredential) -> tuple[Headline, ...]:
+    spans = MrrSpan.objects.of(credential).at(timezone.now())
+    ending, late = ({row.currency: row for row in _amounts(_of(spans, rows))} for rows in _leaving_and_late(credential))
+    return tuple(
+        Headline(row, *(found.get(row.currency, Amount(row.currency, 0)) for found in (ending, late)))
+        for row in _amounts(spans)
+    )
+
+
 def leaving(credential: StripeCredential, currency: str, product: str = "") -> Amount:
     """Return the MRR of subscriptions whose end is already set; one query."""
-    ending = StripeSubscription.objects.of(credential).filter(
-        Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False), status__in=COUNTED_STATUSES
-    )
-    return _of_subscriptions(credential, ending, currency, product)
+    return _of_subscriptions(credential, _leaving_and_late(credential)[0], currency, product)
 
 
 def at_risk(credential: StripeCredential, currency: str, product: str = "") -> Amount:
     """Return the MRR of subscriptions that are past due; one query."""
-    late = StripeSubscription.objects.of(credential).filter(status="past_due")
-    return _of_subscriptions(credential, late, currency, product)
+    return _of_subscriptions(credential, _leaving_and_late(credential)[1], currency, product)
+
+
+def _leaving_and_late(credential: StripeCredential) -> tuple[QuerySet[StripeSubscription], ...]:
+    rows = StripeSubscription.objects.of(credential)
+    is_ending = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
+    return rows.filter(is_ending, status__in=COUNTED_STATUSES), rows.filter(status="past_due")
 
 
 def _of_subscriptions(
     credential: StripeCredential, subscriptions: QuerySet[StripeSubscription], currency: str, product: str
 ) -> Amount:
-    rows = MrrSpan.objects.of(credential).at(timezone.now()).filter(currency=currency)
-    rows = rows.filter(subscription_stripe_id__in=subscriptions.order_by().values("stripe_id"))
+    rows = _of(MrrSpan.objects.of(credential).at(timezone.now()).filter(currency=currency), subscriptions)
     found = _amounts(rows.filter(product_stripe_id=product) if product else rows)
     return found[0] if found else Amount(currency, 0)
+
+
+def _of(spans: QuerySet[MrrSpan], subscriptions: QuerySet[StripeSubscription]) -> QuerySet[MrrSpan]:
+    return spans.filter(subscription_stripe_id__in=subscriptions.order_by().values("stripe_id"))
 
 
 def _amounts(rows: QuerySet[MrrSpan]) -> tuple[Amount, ...]:

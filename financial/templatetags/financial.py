@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from financial import conf
+from financial import charts, conf
 from financial import money as money_rules
 from financial.templatetags._explanations import EXPLANATIONS
 from financial.templatetags._words import ICONS, STATUSES, Status
@@ -55,6 +56,23 @@ def figure_rows(figure: str, currency: str, row: Any = None) -> str:
         if day:
             asked[name] = day.isoformat()
     return f"{reverse('financial:transactions')}?{urlencode(asked)}"
+
+
+@register.simple_tag
+def payment_rows(currency: str, period: Any = None) -> str:
+    """The address of the payments of a currency created in a period."""
+    asked = {"currency": currency}
+    for name, day in (("date_from", getattr(period, "start", None)), ("date_to", getattr(period, "last", None))):
+        if day and getattr(period, "start", None):
+            asked[name] = day.isoformat()
+    return f"{reverse('financial:payments')}?{urlencode(asked)}"
+
+
+@register.simple_tag
+def spark(values: Sequence[int]) -> SafeString:
+    """`{% spark growth.parts %}`: a small line for the eye; the figures beside it say the same."""
+    drawn = charts.spark(values)
+    return format_html('<dd class="spark-line">{}</dd>', drawn) if drawn else drawn
 
 
 @register.inclusion_tag("financial/_explain.html")

@@ -23,6 +23,7 @@ from financial.spreadsheets import text_cell
 from financial.views.base import StaffView
 
 PAYOUTS = "financial.view_stripepayout"
+KEPT = ("period", "currency", "group", "activity")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class PeriodPage(StaffView):
 
     def choices(self, name: str, options: Any, current: str) -> list[Choice]:
         """Return links that change one part of the address and keep the others."""
-        kept = {k: v for k, v in self.request.GET.items() if k in ("period", "currency", "group") and k != name}
+        kept = {k: v for k, v in self.request.GET.items() if k in KEPT and k != name}
         return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
 
     def cards(self, books: reports.Books) -> list[Card]:
@@ -162,6 +163,10 @@ class Overview(PeriodPage):
         )
 
 
+def _activity_options() -> list[tuple[str, str]]:
+    return [("", "All"), *((kind, label) for kind, (label, *_) in reports.ACTIVITIES.items())]
+
+
 def _currency_options(books: reports.Books) -> list[tuple[str, str]]:
     return [(currency, currency.upper()) for currency in books.currencies]
 
@@ -171,6 +176,12 @@ class StripeDashboard(PeriodPage):
 
     section = "stripe"
     permission = "financial.view_stripepaymentintent"
+
+    @property
+    def activity(self) -> str:
+        """The kind of activity asked for; empty for all."""
+        wanted = self.request.GET.get("activity", "")
+        return wanted if wanted in reports.ACTIVITIES else ""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.credential is None:
@@ -182,9 +193,12 @@ class StripeDashboard(PeriodPage):
         return self.page(
             "financial/stripe.html",
             {
-                "stock": reports.resource_counts(self.credential, self.period),
+                "stock": reports.resource_counts(self.credential),
+                "growth": reports.growth(self.credential, self.period),
+                "trouble": reports.trouble(self.credential, self.period),
                 "attention": reports.attention(self.credential, self.period),
-                "recent": reports.recent(self.credential),
+                "recent": reports.recent(self.credential, self.activity),
+                "activities": self.choices("activity", _activity_options(), self.activity),
                 "books": books,
                 "cards": self.cards(books),
                 "period": self.period,
@@ -194,7 +208,7 @@ class StripeDashboard(PeriodPage):
                 "series": series,
                 "chart": charts.area(series),
                 "points": list(zip(series.labels, series.now, strict=True)),
-                "mrr": recurring.mrr(self.credential),
+                "headlines": recurring.headlines(self.credential),
             },
         )
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from financial.models import BalanceReading
+from financial.models import BalanceReading, StripeInvoice, StripePayout
 from tests import books
 from tests.views import factory
 
@@ -169,7 +169,7 @@ def test_revenue_is_gross_less_refunds_and_disputes(page, shop):
     text = page.get(STRIPE).text
 
     assert "$15.00" in text  # 29.00 - 5.00 - 9.00
-    assert "How is this computed?" in text
+    assert "Gross payments − refunds − disputes, each on its own day" in text
 
 
 def test_things_that_need_attention_are_listed(page, shop):
@@ -217,7 +217,7 @@ def test_text_from_stripe_is_escaped_everywhere(page, shop):
         assert XSS not in page.get(address).text
 
 
-@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 22), (STRIPE, 34)])
+@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 22), (STRIPE, 42)])
 def test_the_number_of_queries_does_not_grow_with_the_data(page, shop, address, most, django_assert_num_queries):
     sell(shop, 2)
     page.get(address)  # once for what Django itself remembers
@@ -280,3 +280,64 @@ def test_old_figures_say_as_of_when_they_are(page, shop, settings, address):
     assert "As of" not in page.get(address).text
     factory.run(shop, requested_at=timezone.now(), state="failed")
     assert "The last sync failed" in page.get(address).text
+
+
+# The Stripe dashboard in detail
+
+
+def test_cards_count_compare_draw_and_lead_to_their_rows(page, shop):
+    now = timezone.now()
+    for days in (0, 0, 0, 40, 45):
+        factory.customer(shop, created_at=now - dt.timedelta(days=days))
+
+    text = page.get(STRIPE).text
+    card = text[text.index("<dt>Customers</dt>") :].split("</dl>")[0]
+
+    assert '/stripe/customers/">5</a>' in card
+    assert "3 new</a> in 30 days" in card
+    assert "+50.0\u202f%" in card
+    assert '<svg class="spark"' in card and 'aria-hidden="true"' in card
+
+
+def test_trouble_is_counted_and_leads_to_its_rows(page, shop):
+    now = timezone.now()
+    factory.payment(shop, created_at=now, status="requires_payment_method", error_code="card_declined")
+    for status in ("needs_response", "under_review", "lost"):
+        factory.dispute(shop, created_at=now, status=status)
+
+    text = page.get(STRIPE).text
+
+    assert "?status=failed&amp;date_from=" in text
+    assert '?status=disputed">2</a>' in text
+
+
+def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
+    now = timezone.now()
+    StripePayout.objects.create(
+        credential=shop, stripe_id="po_1", amount_minor=7700, currency="usd", status="failed",
+        failure_code="account_closed", created_at=now,
+    )  # fmt: skip
+    books.booked(shop, "climate_order_purchase", amount_minor=-300, currency="usd", created_at=now)
+    late = factory.subscription(shop, status="past_due", latest_invoice_stripe_id="in_1", created_at=now)
+    StripeInvoice.objects.create(
+        credential=shop, stripe_id="in_1", subscription=late, amount_due_minor=4200, currency="usd", status="open",
+        attempt_count=2, next_payment_attempt_at=now + dt.timedelta(days=3), created_at=now,
+    )  # fmt: skip
+
+    text = page.get(STRIPE).text
+
+    assert "Payout: account closed" in text and "$77.00" in text
+    assert "In suspense" in text and "climate_order_purchase" in text
+    assert "2 attempts" in text and "$42.00" in text and "tried again" in text
+
+
+def test_the_stream_shows_one_kind_of_activity(page, shop):
+    sell(shop)
+
+    everything, refunds = page.get(STRIPE).text, page.get(STRIPE, {"activity": "refund", "period": "7d"}).text
+
+    story = refunds[refunds.index("Recent activity") :]
+    assert "refunded" in story and "disputed $" not in story and "became a customer" not in story
+    assert "became a customer" in everything
+    assert "?period=7d&amp;activity=dispute" in refunds
+    assert page.get(STRIPE, {"activity": "nonsense"}).status_code == 200

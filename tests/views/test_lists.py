@@ -12,7 +12,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from financial.models import MirrorClock, StripeCredential, StripePaymentIntent, SyncRun
+from financial.models import MirrorClock, MrrSpan, StripeCredential, StripePaymentIntent, SyncRun
 from financial.paging import BoundedCount, CountUpTo
 from financial.spreadsheets import FORMULA_STARTS
 from financial.views.mirror import export
@@ -346,3 +346,19 @@ def test_counts_of_tabs_end_at_the_limit(credential: StripeCredential) -> None:
     counts = BoundedCount(3, limit=2).short, BoundedCount(2, limit=2).short
     found = StripeCredential.objects.values_list(CountUpTo(StripePaymentIntent.objects.newest(), limit=2)).get()
     assert (counts, found) == (("2+", "2"), (3,))
+
+
+def test_subscriptions_begin_with_what_recurs_what_leaves_and_what_is_at_risk(
+    credential: StripeCredential, staff: Client
+) -> None:
+    price = make.price(make.product(credential), type="recurring")
+    for status, minor, leaves in (("active", 5000, False), ("active", 1500, True), ("past_due", 3000, False)):
+        row = make.subscription(price, make.customer(credential), status=status, cancel_at_period_end=leaves)
+        MrrSpan.objects.create(
+            credential=credential, subscription_stripe_id=row.stripe_id, customer_stripe_id=row.customer_stripe_id,
+            product_stripe_id=price.product_stripe_id, currency="usd", starts_at=make.NOON, numerator=minor,
+        )  # fmt: skip
+    text = re.sub(r"<details.*?</details>", "", page(staff, "subscriptions"), flags=re.S)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    for figure in ("MRR, USD $95.00", "ARR, USD $1,140.00", "Scheduled to churn, USD $15.00", "At risk, USD $30.00"):
+        assert figure in text

@@ -190,7 +190,7 @@ class SubscriptionList(MirrorList):
         return rows.subscription_rows(credential, found)
 
     def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
-        return {**super()._context(credential, found), "mrr": recurring.mrr(credential)}
+        return {**super()._context(credential, found), "headlines": recurring.headlines(credential)}
 
     def export_cells(self, row: rows.SubscriptionRow) -> Sequence[Any]:
         subscription, customer, price = row.subscription, row.subscription.customer, row.subscription.price
