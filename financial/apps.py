@@ -1,4 +1,4 @@
-"""The Django application; start-up registers the system checks, and that the books' rules survive migrations."""
+"""The Django application; start-up registers the system checks, and that triggers and word indexes survive migrations."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ class FinancialConfig(AppConfig):
     def ready(self) -> None:
         from financial import checks  # noqa: F401  (registers itself)
 
-        pre_migrate.connect(_set_rules_aside, sender=self)
-        post_migrate.connect(_put_rules_back, sender=self)
+        pre_migrate.connect(_set_triggers_aside, sender=self)
+        post_migrate.connect(_put_triggers_back, sender=self)
 
 
-def _set_rules_aside(using: str = "default", plan: Any = (), **_: Any) -> None:
-    from financial.models import rules
+def _set_triggers_aside(using: str = "default", plan: Any = (), **_: Any) -> None:
+    from financial.models import rules, words
 
-    if any(migration.app_label == FinancialConfig.name for migration, _ in plan):
+    if _is_altered(plan):
         rules.set_aside(using)
+        words.set_aside(using)
 
 
-def _put_rules_back(using: str = "default", **_: Any) -> None:
-    from financial.models import rules
+def _put_triggers_back(using: str = "default", plan: Any = (), **_: Any) -> None:
+    from financial.models import rules, words
 
     rules.install(using)
+    words.install(using, rebuild=_is_altered(plan))
+
+
+def _is_altered(plan: Any) -> bool:
+    return any(migration.app_label == FinancialConfig.name for migration, _ in plan)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
-from financial.views import actions, base, books, dashboard, deposits, endpoint, exports, inbox, mirror, sync, webhook
+from financial.views import (
+    actions,
+    base,
+    books,
+    dashboard,
+    deposits,
+    endpoint,
+    exports,
+    inbox,
+    mirror,
+    search,
+    sync,
+    webhook,
+)
 from financial.views.metrics import Metrics
 from financial.views.style import StylePage
 
@@ -51,6 +64,7 @@ urlpatterns = [
     path("stripe/payouts/deposits/", deposits.DepositPage.as_view(), name="deposits"),
     path("stripe/payouts/<str:stripe_id>/deposit/", deposits.PayoutDeposit.as_view(), name="payout-deposit"),
     path("stripe/payouts/<str:stripe_id>/", mirror.PayoutDetail.as_view(), name="payout"),
+    path("stripe/search/", search.SearchPage.as_view(), name="search"),
     path("stripe/sync/", sync.SyncPage.as_view(), name="sync"),
     path("stripe/sync/<int:pk>/progress/", sync.SyncProgress.as_view(), name="sync-progress"),
     path("stripe/events/", inbox.EventList.as_view(), name="events"),

@@ -164,6 +164,10 @@ class Transaction(models.Model):
             models.Index(fields=("credential", "-occurred_at", "-id"), name="financial_transaction_newest"),
             models.Index(fields=("credential", "currency", "booked_on"), name="financial_transaction_day"),
             models.Index(fields=("credential", "source_stripe_id"), name="financial_transaction_source"),
+            models.Index(
+                fields=("credential", "currency", "amount_minor", "-occurred_at", "-id"),
+                name="financial_transaction_amount",
+            ),
             models.Index(fields=("credential",), condition=Q(status="estimated"), name="financial_transaction_open"),
         )
 

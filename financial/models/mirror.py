@@ -95,6 +95,17 @@ def _row_indexes(*further: models.Index) -> list[models.Index]:
     return [models.Index(fields=("credential", "-created_at", "-id"), name="%(class)s_new"), *further]
 
 
+def _amount_index(column: str = "amount_minor") -> models.Index:
+    """The newest rows of one amount: amounts are compared within a currency, never across."""
+    return models.Index(fields=("credential", "currency", column, "-created_at", "-id"), name="%(class)s_amount")
+
+
+def _text_index(column: str, name: str) -> models.Index:
+    """Serves the beginning of a text, too; other databases than PostgreSQL pass over the operator classes."""
+    fields, classes = ("credential", column), ("int8_ops", "text_pattern_ops")
+    return models.Index(fields=fields, name=f"%(class)s_{name}", opclasses=classes)
+
+
 class MirrorRow(models.Model):
     """What every mirrored object has."""
 
@@ -164,6 +175,7 @@ class StripePrice(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "price"
+        indexes = _row_indexes(_amount_index("unit_amount_minor"))
 
     @property
     def recurring(self) -> bool:
@@ -215,6 +227,7 @@ class StripePaymentIntent(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
             models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
+            _amount_index(),
         )
 
     @property
@@ -252,7 +265,7 @@ class StripeCharge(MirrorRow):
         verbose_name = "charge"
         indexes = _row_indexes(
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
-            models.Index(fields=("credential", "card_last4"), name="%(class)s_last4"),
+            models.Index(fields=("credential", "card_last4", "-created_at", "-id"), name="%(class)s_last4"),
             # Small ones for what is rare: the tabs of the payments begin there.
             models.Index(fields=("payment_intent",), condition=Q(refunded=True), name="%(class)s_refunded"),
             models.Index(
@@ -279,6 +292,7 @@ class StripeRefund(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "refund"
+        indexes = _row_indexes(_amount_index())
 
 
 class StripeDispute(MirrorRow):
@@ -294,6 +308,7 @@ class StripeDispute(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "dispute"
+        indexes = _row_indexes(_amount_index())
 
 
 class StripeSubscription(MirrorRow):
@@ -350,6 +365,8 @@ class StripeInvoice(MirrorRow):
         verbose_name = "invoice"
         indexes = _row_indexes(
             models.Index(fields=("credential", "payment_intent_stripe_id"), name="%(class)s_payment"),
+            _amount_index("total_minor"),
+            _text_index("number", "number"),
         )
 
 
@@ -370,7 +387,11 @@ class StripePayout(MirrorRow):
 
     class Meta(MirrorRow.Meta):
         verbose_name = "payout"
-        indexes = _row_indexes(models.Index(fields=("credential", "-arrival_at", "-id"), name="%(class)s_arrival"))
+        indexes = _row_indexes(
+            models.Index(fields=("credential", "-arrival_at", "-id"), name="%(class)s_arrival"),
+            _amount_index(),
+            _text_index("trace_id", "trace"),
+        )
 
     @property
     def arrives_on(self) -> date | None:

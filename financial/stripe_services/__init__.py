@@ -22,6 +22,7 @@ from financial.stripe_services.inbox import (
     set_event_aside,
     signing_secrets,
 )
+from financial.stripe_services.looking import fetch_object
 from financial.stripe_services.registration import (
     correct_webhook,
     keep_previous_webhook_secret,
@@ -45,6 +46,7 @@ __all__ = [
     "correct_webhook",
     "event_payload",
     "fetch_event",
+    "fetch_object",
     "gateway_for",
     "keep_previous_webhook_secret",
     "monthly_minor",

@@ -24,6 +24,8 @@ PAGES = (
     "stripe/subscriptions/",
     "stripe/metrics/",
     "stripe/subscriptions/new/",
+    "stripe/search/",
+    "stripe/search/?q=an",
     "stripe/sync/",
     "stripe/events/",
     "stripe/events/?type=nothing",
