@@ -8,9 +8,18 @@ from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
 from financial.forms.payment_changes import CancelForm, CaptureForm, PartForm, RefundForm
 from financial.forms.payments import PaymentForm
-from financial.forms.subscriptions import SubscriptionForm
+from financial.forms.subscriptions import (
+    LAST_INVOICE,
+    NO_SETTLEMENT,
+    SubscriptionCancelForm,
+    SubscriptionCancelNowForm,
+    SubscriptionForm,
+    SubscriptionPauseForm,
+)
 
 __all__ = [
+    "LAST_INVOICE",
+    "NO_SETTLEMENT",
     "ActionForm",
     "CancelForm",
     "CaptureForm",
@@ -26,5 +35,8 @@ __all__ = [
     "ProductEditForm",
     "ProductForm",
     "RefundForm",
+    "SubscriptionCancelForm",
+    "SubscriptionCancelNowForm",
     "SubscriptionForm",
+    "SubscriptionPauseForm",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
-from financial.forms.base import ForCustomer
+from financial.forms.base import ActionForm, ForCustomer
+from financial.forms.fields import long_text
 from financial.models import StripePrice
 from financial.pricing import price_words
 
@@ -68,3 +71,71 @@ class SubscriptionForm(ForCustomer):
                 " or begin with a trial.",
             )
         return self.cleaned_data
+
+
+# Stripe: https://docs.stripe.com/api/subscriptions/object#subscription_object-cancellation_details
+FEEDBACK = (
+    ("", "Not said"),
+    ("too_expensive", "It is too expensive"),
+    ("missing_features", "Something is missing"),
+    ("switched_service", "They use something else now"),
+    ("unused", "They do not use it"),
+    ("customer_service", "The service was not good enough"),
+    ("too_complex", "It is too complicated"),
+    ("low_quality", "The quality was not good enough"),
+    ("other", "Something else"),
+)
+NO_SETTLEMENT, CREDIT, LAST_INVOICE = "", "credit", "invoice"
+
+
+class SubscriptionPauseForm(ActionForm):
+    parameters = {"pause_collection[behavior]": "behavior", "pause_collection[resumes_at]": "resumes_on"}
+
+    behavior = forms.ChoiceField(
+        label="Invoices meanwhile",
+        choices=(
+            ("keep_as_draft", "Keep them as drafts, to be billed later"),
+            ("void", "Void them: the time is free"),
+            ("mark_uncollectible", "Write them off as uncollectible"),
+        ),
+        initial="keep_as_draft",
+        widget=forms.RadioSelect,
+    )
+    resumes_on = forms.DateField(
+        label="Resume on",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="Leave it empty to resume by hand.",
+    )
+
+    def clean_resumes_on(self) -> dt.date | None:
+        chosen: dt.date | None = self.cleaned_data["resumes_on"]
+        if chosen is not None and chosen <= timezone.localdate():
+            raise ValidationError("Choose a day that is still to come.")
+        return chosen
+
+    def resumes_at(self) -> dt.datetime | None:
+        """Return the first moment of the chosen day, in the zone of the studio."""
+        chosen = self.cleaned_data["resumes_on"]
+        return timezone.make_aware(dt.datetime.combine(chosen, dt.time())) if chosen else None
+
+
+class SubscriptionCancelForm(ActionForm):
+    parameters = {"cancellation_details[feedback]": "feedback", "cancellation_details[comment]": "comment"}
+
+    feedback = forms.ChoiceField(label="Why do they leave?", choices=FEEDBACK, required=False)
+    comment = long_text(help_text="Kept at Stripe with the subscription; the customer does not see it.")
+
+
+class SubscriptionCancelNowForm(SubscriptionCancelForm):
+    settlement = forms.ChoiceField(
+        label="Time that is paid and not used",
+        required=False,
+        choices=(
+            (NO_SETTLEMENT, "Is not credited"),
+            (CREDIT, "Is credited on the customer’s next invoice"),
+            (LAST_INVOICE, "Is settled now by a last invoice"),
+        ),
+        widget=forms.RadioSelect,
+    )
+    field_order = ("settlement", "feedback", "comment")

@@ -16,7 +16,14 @@ from financial.views.actions.catalog import (
 from financial.views.actions.customers import CustomerCreate, CustomerEdit
 from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
 from financial.views.actions.payments import PaymentCreate
-from financial.views.actions.subscriptions import SubscriptionCreate
+from financial.views.actions.subscriptions import (
+    SubscriptionCancel,
+    SubscriptionCancelNow,
+    SubscriptionCreate,
+    SubscriptionKeep,
+    SubscriptionPause,
+    SubscriptionResume,
+)
 
 __all__ = [
     "Change",
@@ -36,5 +43,10 @@ __all__ = [
     "ProductCreate",
     "ProductEdit",
     "ProductUnarchive",
+    "SubscriptionCancel",
+    "SubscriptionCancelNow",
     "SubscriptionCreate",
+    "SubscriptionKeep",
+    "SubscriptionPause",
+    "SubscriptionResume",
 ]

@@ -9,6 +9,7 @@ import orjson
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
+from financial import stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -20,7 +21,9 @@ from financial.models import (
 )
 from financial.paging import bounded_count
 from financial.pricing import fee_drift_minor, price_words
+from financial.reports import recurring
 from financial.reports.payment_standing import Standing
+from financial.views import subscription_words
 from financial.views.base import StaffView
 from financial.views.mirror import rows, timeline
 from financial.views.mirror.lists import payment_sums
@@ -148,8 +151,23 @@ class SubscriptionDetail(MirrorDetail):
         )
 
     def parts(self, row: StripeSubscription) -> dict[str, Any]:
+        terms = stripe_services.terms_of(row)
+        mrr = recurring.mrr_of(row.credential, "subscription", [row.stripe_id])
         return {
-            "line": rows.subscription_row(row),
+            "line": rows.subscription_row(row, mrr.get(row.stripe_id, ())),
+            "terms": terms,
+            "pause": subscription_words.PAUSE_WORDS.get(terms.pause, ""),
+            "discounts": [(one.name, subscription_words.reduction(one)) for one in terms.discounts],
+            "actions": subscription_words.possible(row, terms) if self.can() else (),
+            "has_next": row.status in subscription_words.CHANGEABLE,
+            "pay_url": self._pay_url(row),
             "invoices": row.invoices.newest()[:NEWEST],
             "timeline": timeline.of_subscription(row),
         }
+
+    def _pay_url(self, row: StripeSubscription) -> str:
+        """Return where the customer confirms a first payment; whoever has this address can pay, so not all staff see it."""
+        if row.status != "incomplete" or not self.can():
+            return ""
+        newest = row.invoices.filter(stripe_id=row.latest_invoice_stripe_id, status="open").first()
+        return stripe_services.hosted_invoice_url(newest) if newest else ""
