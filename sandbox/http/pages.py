@@ -50,8 +50,7 @@ def answer(service: Service, method: str, parts: list[str], query: str, body: by
         service.tick()
         try:
             if name in shop.NAMES and len(parts) == 2:
-                world = service.world
-                return shop.act(world, name, parts[1], form) if method == "POST" else shop.show(world, name, parts[1])
+                return (shop.act if method == "POST" else shop.show)(service.world, name, parts[1], form)
             if method == "POST":
                 return _act(service, name, parts[1:], form)
             return _show(service.world, name, parts[1:], form)
