@@ -19,14 +19,13 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
-from financial.paging import bounded_count
+from financial.paging import BoundedCount, bounded_count
 from financial.pricing import fee_drift_minor, price_words
 from financial.reports import recurring
 from financial.reports.payment_standing import Standing
 from financial.views import subscription_words
 from financial.views.base import StaffView
 from financial.views.mirror import rows, timeline
-from financial.views.mirror.lists import payment_sums
 
 NEWEST = 10
 STRIPE_ID = re.compile(r"\A[a-z]{2,10}_[A-Za-z0-9_]{1,200}\Z")
@@ -101,16 +100,15 @@ class CustomerDetail(MirrorDetail):
 
     def parts(self, row: StripeCustomer) -> dict[str, Any]:
         payments = StripePaymentIntent.objects.of(self.credential).filter(customer=row)
-        subscriptions = StripeSubscription.objects.of(self.credential).filter(customer=row)
-        newest, count = self.newest_payments(customer=row), bounded_count(payments)
+        newest = self.newest_payments(customer=row)
+        (line,) = rows.customer_rows(row.credential, [row])
         return {
+            "line": line,
+            "since": recurring.paying_since(row.credential, row.stripe_id),
             "payments": newest,
-            "payment_count": count,
-            "sums": payment_sums(payments, count),
-            "last_payment": newest[0].payment if newest else None,
+            "payment_count": bounded_count(payments),
             "subscriptions": self.newest_subscriptions(customer=row),
-            "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
-            "subscription_count": bounded_count(subscriptions),
+            "subscription_count": BoundedCount(line.subscriptions),
             "invoices": row.invoices.newest()[:NEWEST],
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
         }
