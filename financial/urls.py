@@ -64,6 +64,9 @@ urlpatterns = [
         mirror.NextInvoice.as_view(),
         name="subscription-next-invoice",
     ),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/change/", actions.SubscriptionChange.as_view(), name="subscription-change"
+    ),
     path("stripe/subscriptions/<str:stripe_id>/pause/", actions.SubscriptionPause.as_view(), name="subscription-pause"),
     path(
         "stripe/subscriptions/<str:stripe_id>/resume/", actions.SubscriptionResume.as_view(), name="subscription-resume"

@@ -11,15 +11,19 @@ from financial.forms.payments import PaymentForm
 from financial.forms.subscriptions import (
     LAST_INVOICE,
     NO_SETTLEMENT,
+    SENT,
     SubscriptionCancelForm,
     SubscriptionCancelNowForm,
+    SubscriptionChangeForm,
     SubscriptionForm,
     SubscriptionPauseForm,
+    recurring_prices,
 )
 
 __all__ = [
     "LAST_INVOICE",
     "NO_SETTLEMENT",
+    "SENT",
     "ActionForm",
     "CancelForm",
     "CaptureForm",
@@ -39,4 +43,6 @@ __all__ = [
     "SubscriptionCancelNowForm",
     "SubscriptionForm",
     "SubscriptionPauseForm",
+    "SubscriptionChangeForm",
+    "recurring_prices",
 ]

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 
 from financial import conf, money
 from financial.models import StripePrice, StripeSubscription
-from financial.stripe_services import Offer, Reduction, Terms
+from financial.stripe_services import InvoicePreview, Offer, Outlook, Reduction, Terms
 
 ENDED = ("canceled", "incomplete_expired")
 CHANGEABLE = (*StripeSubscription.ACTIVE_STATUSES, "unpaid")
@@ -68,6 +68,14 @@ def _share(one: Offer | Reduction) -> str:
 # What may be done, and what stands in the way.
 
 
+def _changed(row: StripeSubscription, terms: Terms) -> str:
+    if row.status == "incomplete":
+        return "The first payment is not through. It can be changed once the customer has confirmed it."
+    if row.status == "paused":
+        return "This subscription is paused. Resume it first."
+    return "It has more items than Stripe shows at once. Change it in Stripe." if terms.has_more_items else ""
+
+
 def _paused(row: StripeSubscription, terms: Terms) -> str:
     if terms.pause or row.status == "paused":
         return "Collection is paused already."
@@ -93,6 +101,7 @@ def _kept(row: StripeSubscription, terms: Terms) -> str:
 
 
 _HINDRANCES: Mapping[str, Callable[[StripeSubscription, Terms], str]] = {
+    "change": _changed,
     "pause": _paused,
     "resume": _resumed,
     "keep": _kept,
@@ -100,6 +109,7 @@ _HINDRANCES: Mapping[str, Callable[[StripeSubscription, Terms], str]] = {
     "cancel-now": _canceled_now,
 }
 LABELS = {
+    "change": "Change plan or quantity",
     "pause": "Pause collection",
     "resume": "Resume",
     "keep": "Keep it",
@@ -120,3 +130,65 @@ def possible(row: StripeSubscription, terms: Terms) -> list[tuple[str, str, bool
     """Return what may be done: the name of its address, its label, and whether it takes something away."""
     verbs = [verb for verb in LABELS if not hindrance(verb, row, terms)]
     return [(f"financial:subscription-{verb}", LABELS[verb], verb in DANGEROUS) for verb in verbs]
+
+
+# What Stripe says will be billed.
+
+
+def billed(outlook: Outlook, who: str, price: StripePrice, *, days_until_due: int | None = None) -> list[str]:
+    """Return in sentences what is billed now, next and regularly; `price` tells how often."""
+    now, later = outlook.now, outlook.next
+    said = [_now(now, who, days_until_due)] if now is not None else [f"{who} pays nothing today."]
+    if later is None:
+        return [*said, "No further invoice will be made."]
+    prorated_minor = sum(line.amount_minor for line in later.lines if line.is_proration)
+    sentence = f"The next invoice, of {day(later.at)}, is {amount(later.due_minor, later.currency)}"
+    if prorated_minor:
+        word = "on top" if prorated_minor > 0 else "credited"
+        sentence += f", with {amount(abs(prorated_minor), later.currency)} {word} for the change"
+    said.append(f"{sentence}.")
+    regular = outlook.regular
+    if regular is not None:
+        said.append(f"Regularly it is {amount(max(regular.total_minor, 0), regular.currency)} {each(price)}.")
+    return said
+
+
+def _now(invoice: InvoicePreview, who: str, days_until_due: int | None) -> str:
+    if invoice.credited_minor:
+        credited = amount(invoice.credited_minor, invoice.currency)
+        return f"{credited} is credited to the balance of {who} today and lowers the next invoices."
+    if not invoice.due_minor:
+        return f"{who} pays nothing today."
+    due = amount(invoice.due_minor, invoice.currency)
+    if days_until_due is None:
+        return f"{who} pays {due} today."
+    return (
+        f"An invoice of {due} is sent to {who} today, due in {days_until_due} day{'' if days_until_due == 1 else 's'}."
+    )
+
+
+def begun(outlook: Outlook, who: str, price: StripePrice, *, trial_days: int, days_until_due: int | None) -> list[str]:
+    """Return in sentences what a new subscription bills: `Ada pays $29.00 today, then $29.00 each month from …`."""
+    first = f"{who} pays nothing today."
+    if trial_days:
+        first = f"{trial_days} day{'' if trial_days == 1 else 's'} free first: {first}"
+    elif outlook.now is not None:
+        first = _now(outlook.now, who, days_until_due)
+    if outlook.next is None or outlook.regular is None:
+        return [first]
+    regular = amount(max(outlook.regular.total_minor, 0), outlook.regular.currency)
+    return [f"{first.removesuffix('.')}, then {regular} {each(price)} from {day(outlook.next.at)}."]
+
+
+def offered(offer: Offer) -> str:
+    word = "Promotion code" if offer.kind == "promotion_code" else "Coupon"
+    return f"{word} {offer.name} takes {reduction(offer)}."
+
+
+def mrr_moves(before_minor: int, after_minor: int, currency: str, *, in_trial: bool) -> str:
+    when = "Once the trial is over, MRR" if in_trial else "MRR"
+    if before_minor == after_minor:
+        return f"{when} stays {amount(before_minor, currency)}."
+    sign, gap = ("+", after_minor - before_minor) if after_minor > before_minor else ("−", before_minor - after_minor)
+    goes = f"{amount(before_minor, currency)} to {amount(after_minor, currency)}"
+    return f"{when} goes from {goes} ({sign}{amount(gap, currency)})."

@@ -45,7 +45,7 @@ def test_a_subscription_comes_with_its_invoice_and_its_recurring_revenue(service
 def test_a_lasting_discount_lowers_recurring_revenue_from_the_first_answer_on(service: StripeService) -> None:
     coupon(service, id="LOYAL", percent_off=25, duration="forever")
 
-    subscription = subscribed(service, discount=service.find_discount("LOYAL"))
+    subscription = subscribed(service, coupon="LOYAL")
 
     assert [one.percent for one in terms_of(subscription).discounts] == [Decimal(25)]
     assert monthly(service) == [675]

@@ -16,10 +16,10 @@ from financial.views.actions.catalog import (
 from financial.views.actions.customers import CustomerCreate, CustomerEdit
 from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
 from financial.views.actions.payments import PaymentCreate
+from financial.views.actions.plans import SubscriptionChange, SubscriptionCreate
 from financial.views.actions.subscriptions import (
     SubscriptionCancel,
     SubscriptionCancelNow,
-    SubscriptionCreate,
     SubscriptionKeep,
     SubscriptionPause,
     SubscriptionResume,
@@ -45,6 +45,7 @@ __all__ = [
     "ProductUnarchive",
     "SubscriptionCancel",
     "SubscriptionCancelNow",
+    "SubscriptionChange",
     "SubscriptionCreate",
     "SubscriptionKeep",
     "SubscriptionPause",

@@ -1,4 +1,4 @@
-"""Subscriptions: created, paused, resumed, canceled and kept. What these cost is asked of Stripe, not reckoned here."""
+"""Subscriptions: paused, resumed, canceled and kept. What an end credits is asked of Stripe, not reckoned here."""
 
 from __future__ import annotations
 
@@ -11,31 +11,9 @@ from django.utils.functional import cached_property
 
 from financial import forms, stripe_services
 from financial.errors import FinancialError
-from financial.models import MirrorRow, StripePrice, StripeSubscription
+from financial.models import MirrorRow, StripeSubscription
 from financial.views import subscription_words as words
-from financial.views.actions.base import Change, Create
-
-
-class SubscriptionCreate(Create):
-    section, noun, form_class = "subscriptions", "subscription", forms.SubscriptionForm
-    prefilled = ("customer", "price")
-
-    def create(self, service: stripe_services.StripeService, form: forms.SubscriptionForm) -> MirrorRow:
-        data = form.cleaned_data
-        return service.create_subscription(
-            customer=data["customer"],
-            price=data["price"],
-            quantity=form.billed_quantity(),
-            trial_days=data["trial_days"] or 0,
-            idempotency_key=form.key,
-        )
-
-    def context(self) -> Mapping[str, Any]:
-        newest = StripePrice.objects.of(self.credential).alive().filter(type="recurring", active=True)
-        return {"has_prices": newest.exists()}
-
-    def success(self, row: Any) -> str:
-        return "Subscription created."
+from financial.views.actions.base import Change
 
 
 class OfSubscription(Change):
@@ -114,7 +92,7 @@ class SubscriptionCancel(OfSubscription):
     verb, title, done_word, form_class = (
         "cancel",
         "Cancel at period end",
-        "canceled at its period end",
+        "canceled_later",
         forms.SubscriptionCancelForm,
     )
     is_danger = True
