@@ -45,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "FEE_RULES": {"usd": ("0.029", 30), "*": ("0.029", 0)},
     # Which discounts lower MRR: "forever" (those without an end), "recurring" (also for some months), "all" (also for once).
     "MRR_DISCOUNTS": "forever",
+    # Where a customer lands after paying on a Checkout page made here; empty means this site's own thank-you.
+    "PAID_URL": "",
     # The zone that cuts days in reports; empty means Django's TIME_ZONE.
     "TIME_ZONE": "",
     # Mail to customers: payment confirmed, payment failed.

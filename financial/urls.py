@@ -14,6 +14,7 @@ from financial.views import (
     exports,
     inbox,
     mirror,
+    paid,
     search,
     sync,
     webhook,
@@ -51,7 +52,11 @@ urlpatterns = [
     path("stripe/customers/<str:stripe_id>/", mirror.CustomerDetail.as_view(), name="customer"),
     path("stripe/customers/<str:stripe_id>/edit/", actions.CustomerEdit.as_view(), name="customer-edit"),
     path("stripe/payments/", mirror.PaymentList.as_view(), name="payments"),
-    path("stripe/payments/new/", actions.PaymentCreate.as_view(), name="payment-new"),
+    path("stripe/payments/new/", actions.PaymentNew.as_view(), name="payment-new"),
+    path("stripe/payments/links/", actions.PayPageList.as_view(), name="pay-pages"),
+    path("stripe/payments/links/<str:stripe_id>/", actions.PaymentLink.as_view(), name="payment-link"),
+    path("stripe/payments/pages/<str:stripe_id>/", actions.CheckoutPage.as_view(), name="checkout-page"),
+    path("stripe/payments/paid/", paid.paid, name="paid"),
     path("stripe/payments/<str:stripe_id>/", mirror.PaymentDetail.as_view(), name="payment"),
     path("stripe/payments/<str:stripe_id>/capture/", actions.PaymentCapture.as_view(), name="payment-capture"),
     path("stripe/payments/<str:stripe_id>/cancel/", actions.PaymentCancel.as_view(), name="payment-cancel"),
@@ -59,27 +64,6 @@ urlpatterns = [
     path("stripe/subscriptions/", mirror.SubscriptionList.as_view(), name="subscriptions"),
     path("stripe/subscriptions/new/", actions.SubscriptionCreate.as_view(), name="subscription-new"),
     path("stripe/subscriptions/<str:stripe_id>/", mirror.SubscriptionDetail.as_view(), name="subscription"),
-    path(
-        "stripe/subscriptions/<str:stripe_id>/next-invoice/",
-        mirror.NextInvoice.as_view(),
-        name="subscription-next-invoice",
-    ),
-    path(
-        "stripe/subscriptions/<str:stripe_id>/change/", actions.SubscriptionChange.as_view(), name="subscription-change"
-    ),
-    path("stripe/subscriptions/<str:stripe_id>/pause/", actions.SubscriptionPause.as_view(), name="subscription-pause"),
-    path(
-        "stripe/subscriptions/<str:stripe_id>/resume/", actions.SubscriptionResume.as_view(), name="subscription-resume"
-    ),
-    path(
-        "stripe/subscriptions/<str:stripe_id>/cancel/", actions.SubscriptionCancel.as_view(), name="subscription-cancel"
-    ),
-    path(
-        "stripe/subscriptions/<str:stripe_id>/cancel-now/",
-        actions.SubscriptionCancelNow.as_view(),
-        name="subscription-cancel-now",
-    ),
-    path("stripe/subscriptions/<str:stripe_id>/keep/", actions.SubscriptionKeep.as_view(), name="subscription-keep"),
     path("stripe/metrics/", Metrics.as_view(), name="metrics"),
     path("stripe/payouts/", mirror.PayoutList.as_view(), name="payouts"),
     path("stripe/payouts/deposits/", deposits.DepositPage.as_view(), name="deposits"),

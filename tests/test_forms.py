@@ -155,18 +155,47 @@ def test_a_customer_is_named_by_id_or_address_within_the_credential() -> None:
     assert twin.stripe_id in errors(filled(forms.PaymentForm))["customer"]
 
 
-def test_a_saved_method_is_charged_only_where_there_is_one() -> None:
-    credential = make.credential()
-    customer = make.customer(credential)
-    assert "no saved" in errors(filled(forms.PaymentForm, payment_method="saved"))["payment_method"]
-    customer.default_payment_method_stripe_id = "pm_1"
-    customer.save()
-    form = filled(forms.PaymentForm, payment_method="saved")
-    assert form.is_valid()
-    assert form.method() == "pm_1"
-    waiting = filled(forms.PaymentForm)
-    assert waiting.is_valid()
-    assert waiting.method() == ""
+def page(**values: str) -> Any:
+    form = filled(forms.PayPageForm, **{"currency": "eur", "times": "1", **values})
+    form.is_valid()
+    return form
+
+
+def test_a_page_to_pay_on_is_for_an_amount_or_for_a_price() -> None:
+    price = make.price(make.product(make.credential()), unit_amount_minor=1250, currency="eur")
+
+    assert page(amount="49", description="Consulting").sold()["amount"] == Decimal(49)
+    assert page(price=price.stripe_id, quantity="3").sold() == {"price": price, "quantity": 3, "description": ""}
+    assert set(errors(page())) == {"amount", "description"}
+    assert "one of the two" in errors(page(price=price.stripe_id, amount="5"))["amount"]
+    assert "smallest charge" in errors(page(amount="0.10", description="Sweets"))["amount"]
+
+
+def test_a_page_takes_no_price_that_is_billed_again_or_no_longer_used() -> None:
+    product = make.product(make.credential())
+    for price in (make.price(product, type="recurring"), make.price(product, active=False)):
+        assert "No such active one-time price" in errors(page(price=price.stripe_id))["price"]
+
+
+def test_so_many_of_a_price_must_be_an_amount_stripe_charges() -> None:
+    cheap = make.price(make.product(make.credential()), unit_amount_minor=10, currency="eur")
+    assert "smallest charge" in errors(page(price=cheap.stripe_id, quantity="4"))["quantity"]
+    assert errors(page(price=cheap.stripe_id, quantity="5")) == {}
+
+
+def test_a_page_may_be_for_anybody_or_for_one_customer() -> None:
+    ada = make.customer(make.credential())
+    assert page(amount="49", description="Consulting").payer is None
+    assert page(amount="49", description="Consulting", customer=ada.stripe_id).payer == ada
+    assert "No such customer" in errors(page(customer="eve@example.com"))["customer"]
+
+
+def test_only_an_id_of_a_saved_method_is_charged() -> None:
+    make.customer(make.credential())
+    values = {"customer": "ada@example.com", "amount": "49", "currency": "eur"}
+    assert filled(forms.SavedMethodForm, payment_method="pm_1Abc", **values).is_valid()
+    for wrong in ("", "4242424242424242", "pm_1;drop", "<b>"):
+        assert errors(filled(forms.SavedMethodForm, payment_method=wrong, **values))["payment_method"]
 
 
 def test_test_methods_are_offered_in_test_mode_only() -> None:
@@ -181,8 +210,10 @@ def subscribed(**values: Any) -> Any:
     credential = make.credential()
     price = make.price(make.product(credential), type="recurring")
     make.customer(credential)
-    typed = {"customer": "ada@example.com", "price": price.stripe_id, "quantity": "2", "trial_days": "0"}
-    return filled(forms.SubscriptionForm, **{**typed, "collection": "charge_automatically", **values})
+    return filled(
+        forms.SubscriptionForm,
+        **{"customer": "ada@example.com", "price": price.stripe_id, "quantity": "2", "trial_days": "0", **values},
+    )
 
 
 def test_a_subscription_needs_a_payment_method_or_a_trial() -> None:
@@ -194,11 +225,6 @@ def test_a_subscription_needs_a_payment_method_or_a_trial() -> None:
     credential_customers.update(email="other@example.com")
     make.customer(credential, email="paying@example.com", default_payment_method_stripe_id="pm_1")
     assert subscribed(customer="paying@example.com").is_valid()
-
-
-def test_a_subscription_whose_invoices_are_sent_needs_no_payment_method_but_days_to_pay() -> None:
-    assert subscribed(collection="send_invoice", days_until_due="0").days_to_pay() == 0
-    assert "how many days" in errors(subscribed(collection="send_invoice"))["days_until_due"]
 
 
 def test_a_subscription_needs_an_active_recurring_price_of_the_credential() -> None:
@@ -223,7 +249,7 @@ def test_a_metered_price_is_subscribed_without_a_quantity() -> None:
     metered = make.price(make.product(make.credential()), type="recurring", usage_type="metered")
     form = subscribed(price=metered.stripe_id, trial_days="7")
     assert form.is_valid()
-    assert form.terms()["quantity"] is None
+    assert form.billed_quantity() is None
 
 
 def test_an_old_price_is_offered_when_its_address_asks_for_it() -> None:

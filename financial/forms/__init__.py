@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from financial.forms.base import ActionForm, ConfirmForm, EditForm
+from financial.forms.base import ActionForm, ConfirmForm, EditForm, find_customer
 from financial.forms.catalog import PriceEditForm, PriceForm, ProductEditForm, ProductForm
 from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
 from financial.forms.payment_changes import CancelForm, CaptureForm, PartForm, RefundForm
-from financial.forms.payments import PaymentForm
-from financial.forms.subscriptions import (
-    LAST_INVOICE,
-    NO_SETTLEMENT,
-    SENT,
-    SubscriptionCancelForm,
-    SubscriptionCancelNowForm,
-    SubscriptionChangeForm,
-    SubscriptionForm,
-    SubscriptionPauseForm,
-    recurring_prices,
-)
+from financial.forms.payments import PaymentForm, PayPageForm, SavedMethodForm
+from financial.forms.subscriptions import SubscriptionForm
 
 __all__ = [
-    "LAST_INVOICE",
-    "NO_SETTLEMENT",
-    "SENT",
     "ActionForm",
     "CancelForm",
     "CaptureForm",
@@ -33,16 +20,14 @@ __all__ = [
     "EditForm",
     "EndpointForm",
     "PartForm",
+    "PayPageForm",
     "PaymentForm",
     "PriceEditForm",
     "PriceForm",
     "ProductEditForm",
     "ProductForm",
     "RefundForm",
-    "SubscriptionCancelForm",
-    "SubscriptionCancelNowForm",
+    "SavedMethodForm",
     "SubscriptionForm",
-    "SubscriptionPauseForm",
-    "SubscriptionChangeForm",
-    "recurring_prices",
+    "find_customer",
 ]

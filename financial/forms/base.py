@@ -32,7 +32,7 @@ class ActionForm(forms.Form):
     `parameters` says which field a parameter refused by Stripe belongs to, `declined_at` where a declined card stands.
     """
 
-    parameters: Mapping[str, str] = {}
+    parameters: ClassVar[Mapping[str, str]] = {}
     # Where a card's refusal stands; Stripe names no parameter for it.
     declined_at: ClassVar[str] = ""
 
@@ -81,7 +81,7 @@ class ActionForm(forms.Form):
         return (name, f"{error.message}{request}") if name else (None, str(error))
 
     def renew_key(self) -> None:
-        self.data = {**dict(self.data.items()), "idempotency_key": uuid.uuid4().hex}
+        self.data = {**self.data.dict(), "idempotency_key": uuid.uuid4().hex}  # type: ignore[attr-defined]
 
     def check_amount(self, rule: Callable[[Decimal, str], int]) -> None:
         """Let `rule` look at the amount in its currency; its refusal stands at the field."""
@@ -153,18 +153,26 @@ class ForCustomer(ActionForm):
     customer = Text(max_length=512, help_text="A cus_… id or an e-mail address.")
 
     def clean_customer(self) -> StripeCustomer:
-        text = self.cleaned_data["customer"]
-        known = StripeCustomer.objects.of(self.credential)
-        if text.startswith("cus_"):
-            found = list(known.filter(stripe_id=text))
-        else:
-            found = list(known.alive().filter(email__in={text, text.lower()}).newest()[:4])
-        if not found:
-            raise ValidationError("No such customer in the mirror. Create the customer first, or sync.")
-        if len(found) > 1:
-            ids = ", ".join(customer.stripe_id for customer in found[:3])
-            raise ValidationError(f"Several customers have this e-mail address. Use an id: {ids}.")
-        if found[0].is_deleted:
-            raise ValidationError("This customer was deleted in Stripe.")
-        customer: StripeCustomer = found[0]
-        return customer
+        return find_customer(self.credential, self.cleaned_data["customer"])
+
+
+def find_customer(credential: StripeCredential | None, text: str) -> StripeCustomer:
+    """Return the one customer an id or an e-mail address names.
+
+    Raises:
+        ValidationError: there is none, more than one, or one that was deleted.
+    """
+    known = StripeCustomer.objects.of(credential)
+    if text.startswith("cus_"):
+        found = list(known.filter(stripe_id=text))
+    else:
+        found = list(known.alive().filter(email__in={text, text.lower()}).newest()[:4])
+    if not found:
+        raise ValidationError("No such customer in the mirror. Create the customer first, or sync.")
+    if len(found) > 1:
+        ids = ", ".join(customer.stripe_id for customer in found[:3])
+        raise ValidationError(f"Several customers have this e-mail address. Use an id: {ids}.")
+    if found[0].is_deleted:
+        raise ValidationError("This customer was deleted in Stripe.")
+    customer: StripeCustomer = found[0]
+    return customer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -12,6 +13,8 @@ from financial.forms.base import ActionForm
 
 class EndpointForm(ActionForm):
     """Registers the webhook endpoint or corrects it; what is sent is not typed but known."""
+
+    parameters: ClassVar[Mapping[str, str]] = {}
 
     action = forms.ChoiceField(choices=(("register", "Register"), ("correct", "Correct")), widget=forms.HiddenInput)
     endpoint = forms.RegexField(r"\Awe_[A-Za-z0-9_]{1,100}\Z", required=False, widget=forms.HiddenInput)

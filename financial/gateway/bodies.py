@@ -88,29 +88,67 @@ def refund(payment_id: str, amount_minor: int | None, *, reason: str, metadata: 
     return _filled(payment_intent=payment_id, amount=amount_minor, reason=reason, metadata=dict(metadata or {}))
 
 
+def line_of_amount(amount_minor: int, currency: str, name: str) -> Body:
+    """One line of a page to pay on: an amount that has no price at Stripe yet."""
+    data = {"currency": currency, "unit_amount": amount_minor, "product_data": {"name": name}}
+    return {"price_data": data, "quantity": 1}
+
+
+def line_of_price(price_id: str, quantity: int) -> Body:
+    return {"price": price_id, "quantity": quantity}
+
+
+def payment_link(line: Body, *, limit: int, description: str, capture_later: bool) -> Body:
+    """A link that can be paid `limit` times, 0 for any number.
+
+    Stripe: https://docs.stripe.com/api/payment-link/create
+    """
+    limits = {"completed_sessions": {"limit": limit}} if limit else None
+    return {
+        "line_items": [line],
+        **_filled(restrictions=limits, payment_intent_data=_paid_as(description, capture_later)),
+    }
+
+
+def checkout_page(line: Body, *, customer_id: str, description: str, capture_later: bool, success_url: str) -> Body:
+    """A page for one payment of one customer; Stripe closes it after a day.
+
+    Stripe: https://docs.stripe.com/api/checkout/sessions/create
+    """
+    return {
+        "mode": "payment",
+        "line_items": [line],
+        "customer": customer_id,
+        "success_url": success_url,
+        **_filled(payment_intent_data=_paid_as(description, capture_later)),
+    }
+
+
+def _paid_as(description: str, capture_later: bool) -> Body:
+    """What the payment shows that comes of a page; its lines are not on it."""
+    return _filled(description=description, capture_method="manual" if capture_later else None)
+
+
 def subscription(
     customer_id: str,
     price_id: str,
     *,
-    quantity: int | None = None,
-    trial_days: int = 0,
+    quantity: int | None,
+    trial_days: int,
     discount: Mapping[str, str] | None = None,
     days_until_due: int | None = None,
-    metadata: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None,
 ) -> Body:
     """With `days_until_due` invoices are sent to the customer, else the saved method is charged.
-
-    `discount` gives a coupon or a promotion code; where both are empty there is none.
 
     Stripe: https://docs.stripe.com/api/subscriptions/create
     """
     is_sent = days_until_due is not None
-    reduced = _filled(**(discount or {}))
     return _filled(
         customer=customer_id,
         items=[_filled(price=price_id, quantity=quantity)],
         trial_period_days=trial_days or None,
-        discounts=[reduced] if reduced else None,
+        discounts=[dict(discount)] if discount else None,
         collection_method="send_invoice" if is_sent else None,
         days_until_due=days_until_due,
         metadata=dict(metadata or {}),

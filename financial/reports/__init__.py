@@ -18,7 +18,6 @@ from financial.reports.account import (
     trouble,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
-from financial.reports.customers import Paid, paid_net
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.growth import Growth, growth
 from financial.reports.health import Health, Proof, health, latest_proof, sync_runs
@@ -92,7 +91,6 @@ __all__ = [
     "LedgerSum",
     "Lost",
     "PERIODS",
-    "Paid",
     "Period",
     "Proof",
     "RECKONED",
@@ -125,7 +123,6 @@ __all__ = [
     "inbox",
     "inbox_health",
     "latest_proof",
-    "paid_net",
     "payout_bookings",
     "payout_rows",
     "period_of",

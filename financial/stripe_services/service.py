@@ -19,12 +19,13 @@ from financial.models.mirror import MirrorQuerySet
 from financial.money import to_minor
 from financial.stripe_services.base import Metadata
 from financial.stripe_services.connection import gateway_for
+from financial.stripe_services.hosted import Hosted
 from financial.stripe_services.inbox import receive_webhook
 from financial.stripe_services.payments import Payments
 from financial.stripe_services.subscriptions import Subscriptions
 
 
-class StripeService(Payments, Subscriptions):
+class StripeService(Payments, Hosted, Subscriptions):
     """What an application does with Stripe. `create_*` and `update_*` call Stripe and return the saved mirror row.
 
     Without a credential the active one is used. Amounts are Decimals in major units. Every write takes an

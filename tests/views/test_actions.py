@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -53,9 +54,14 @@ def staff(client: Client) -> Client:
     return client
 
 
+def address(name: str, *args: str) -> str:
+    """Of the three ways to make a payment, this is about the one that waits; test_new_payment is about the others."""
+    return reverse(f"financial:{name}", args=args) + ("?way=wait" if name == "payment-new" else "")
+
+
 def post(client: Client, name: str, /, *args: str, key: str = "", **values: str) -> Any:
     data = {**FORMS.get(name, {}), **values, "idempotency_key": key or uuid.uuid4().hex}
-    return client.post(reverse(f"financial:{name}", args=args), data)
+    return client.post(address(name, *args), data)
 
 
 def refused(answer: Any, status: int = 422) -> dict[str, str]:
@@ -156,12 +162,48 @@ def test_a_declined_card_is_said_at_its_field_and_the_payment_is_kept(
     assert AuditEvent.objects.get().action == "payment.declined"
 
 
+def subscribable(credential: StripeCredential, **values: Any) -> StripePrice:
+    service = StripeService(credential)
+    product = service.create_product("Club")
+    return service.create_price(product, Decimal("5"), recurring=True, interval="month", **values)
+
+
+def test_a_subscription_with_a_trial_is_created(sandbox: Server, credential: StripeCredential, staff: Client) -> None:
+    price = subscribable(credential)
+    StripeService(credential).create_customer("ada@example.com")
+    answer = post(staff, "subscription-new", price=price.stripe_id, quantity="2")
+    subscription = StripeSubscription.objects.get()
+    assert answer["Location"] == reverse("financial:subscription", args=[subscription.stripe_id])
+    assert (subscription.status, subscription.quantity, subscription.price) == ("trialing", 2, price)
+
+
+def test_a_subscription_without_a_payment_method_is_refused_at_the_customer(
+    sandbox: Server, credential: StripeCredential, staff: Client
+) -> None:
+    price = subscribable(credential)
+    StripeService(credential).create_customer("ada@example.com")
+    answer = post(staff, "subscription-new", price=price.stripe_id, trial_days="0")
+    assert "no default payment method" in refused(answer)["customer"]
+    assert not StripeSubscription.objects.exists()
+
+
+def test_stripes_own_refusal_of_a_missing_payment_method_is_shown(
+    sandbox: Server, credential: StripeCredential, staff: Client
+) -> None:
+    price = subscribable(credential)
+    customer = StripeService(credential).create_customer("ada@example.com")
+    StripeCustomer.objects.filter(pk=customer.pk).update(default_payment_method_stripe_id="pm_gone")
+    errors = refused(post(staff, "subscription-new", price=price.stripe_id, trial_days="0"))
+    assert "payment" in " ".join(errors.values())
+    assert not StripeSubscription.objects.exists()
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_an_incomplete_form_is_a_422_and_writes_nothing(
     name: str, sandbox: Server, credential: StripeCredential, staff: Client
 ) -> None:
-    assert refused(staff.post(reverse(f"financial:{name}"), {"idempotency_key": "0" * 32}))
-    assert refused(staff.post(reverse(f"financial:{name}"), {**FORMS[name], "idempotency_key": "x"}))
+    assert refused(staff.post(address(name), {"idempotency_key": "0" * 32}))
+    assert refused(staff.post(address(name), {**FORMS[name], "idempotency_key": "x"}))
     assert nothing_written()
     assert not StripeRequest.objects.exists()
 
@@ -246,8 +288,11 @@ def test_what_is_no_field_of_the_form_is_ignored(sandbox: Server, credential: St
 def test_a_form_opens_with_a_fresh_key_and_what_its_address_knows(
     name: str, credential: StripeCredential, staff: Client
 ) -> None:
-    url = reverse(f"financial:{name}")
-    forms = [staff.get(f"{url}?customer=cus_1&idempotency_key=mine").context["form"] for _ in range(2)]
+    url = address(name)
+    forms = [
+        staff.get(f"{url}{'&' if '?' in url else '?'}customer=cus_1&idempotency_key=mine").context["form"]
+        for _ in range(2)
+    ]
     keys = {form["idempotency_key"].value() for form in forms}
     assert len(keys) == 2
     assert "mine" not in keys
@@ -259,7 +304,7 @@ def test_a_form_opens_with_a_fresh_key_and_what_its_address_knows(
 def test_creating_needs_its_permission_and_a_csrf_token(
     name: str, credential: StripeCredential, client: Client
 ) -> None:
-    url = reverse(f"financial:{name}")
+    url = address(name)
     client.force_login(make.staff("view_stripecustomer", "view_stripeproduct"))
     assert client.get(url).status_code == client.post(url, FORMS[name]).status_code == 403
     strict = Client(enforce_csrf_checks=True)
@@ -270,7 +315,7 @@ def test_creating_needs_its_permission_and_a_csrf_token(
 
 @pytest.mark.parametrize("name", FORMS)
 def test_without_a_credential_a_form_says_how_to_get_one(name: str, staff: Client) -> None:
-    for answer, status in ((staff.get(reverse(f"financial:{name}")), 200), (post(staff, name), 409)):
+    for answer, status in ((staff.get(address(name)), 200), (post(staff, name), 409)):
         assert "No active Stripe credential found" in answer.content.decode()
         assert answer.status_code == status
 

@@ -14,16 +14,10 @@ from financial.views.actions.catalog import (
     ProductUnarchive,
 )
 from financial.views.actions.customers import CustomerCreate, CustomerEdit
+from financial.views.actions.pay_pages import CheckoutPage, PaymentLink, PayPageList
 from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
-from financial.views.actions.payments import PaymentCreate
-from financial.views.actions.plans import SubscriptionChange, SubscriptionCreate
-from financial.views.actions.subscriptions import (
-    SubscriptionCancel,
-    SubscriptionCancelNow,
-    SubscriptionKeep,
-    SubscriptionPause,
-    SubscriptionResume,
-)
+from financial.views.actions.payments import PaymentNew
+from financial.views.actions.subscriptions import SubscriptionCreate
 
 __all__ = [
     "Change",
@@ -33,8 +27,11 @@ __all__ = [
     "Edit",
     "PaymentCancel",
     "PaymentCapture",
-    "PaymentCreate",
+    "PayPageList",
+    "PaymentLink",
+    "PaymentNew",
     "PaymentRefund",
+    "CheckoutPage",
     "PriceArchive",
     "PriceCreate",
     "PriceEdit",
@@ -43,11 +40,5 @@ __all__ = [
     "ProductCreate",
     "ProductEdit",
     "ProductUnarchive",
-    "SubscriptionCancel",
-    "SubscriptionCancelNow",
-    "SubscriptionChange",
     "SubscriptionCreate",
-    "SubscriptionKeep",
-    "SubscriptionPause",
-    "SubscriptionResume",
 ]
