@@ -10,15 +10,18 @@ from django.test import Client
 from django.urls import reverse
 
 from financial.models import (
+    PayoutRow,
     StripeCredential,
     StripeCustomer,
     StripeDispute,
     StripeInvoice,
     StripePaymentIntent,
+    StripePayout,
     StripeRefund,
     StripeWebhookEvent,
 )
 from financial.views.mirror.details import dashboard_url
+from tests import books
 from tests.views import rows as make
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +251,22 @@ def test_a_payment_without_anything_beside_it_is_shown(credential: StripeCredent
     text = plain(page(staff, "payment", payment.stripe_id))
     assert "A new word" in text
     assert "cus_unknown" in text
+
+
+def test_the_timeline_of_a_payment_joins_refunds_disputes_entries_and_the_payout(
+    credential: StripeCredential, staff: Client
+) -> None:
+    row = make.payment(credential, make.customer(credential))
+    charge = make.charge(row)
+    booking = make.booking(row, settled=True)
+    refund = books.settled(credential, amount_minor=-500, fee_minor=0, kind="refund", charge_stripe_id=charge.stripe_id)
+    payout = StripePayout.objects.create(
+        credential=credential, stripe_id="po_9", amount_minor=2882, currency="usd", arrival_at=make.NOON, status="paid"
+    )
+    PayoutRow.objects.create(payout=payout, balance_transaction=booking.transaction.balance_transaction)
+    html = page(staff, "payment", row.stripe_id)
+    text = plain(html)
+    assert "Refund of −$5.00 USD booked on" in text
+    assert reverse("financial:transaction", args=[refund.pk]) in html
+    assert "$28.82 USD in the payout of $28.82 USD" in text
+    assert html.count(reverse("financial:payout", args=["po_9"])) == 2  # a fact, and in the timeline

@@ -122,7 +122,7 @@ class PaymentDetail(MirrorDetail):
         return found.select_related("customer", "credential", "stripe_transaction__transaction__balance_transaction")
 
     def parts(self, row: StripePaymentIntent) -> dict[str, Any]:
-        line, booking = rows.payment_row(row), getattr(row, "stripe_transaction", None)
+        (line,), booking = rows.payment_rows(row.credential, [row]), getattr(row, "stripe_transaction", None)
         standing = Standing(row)
         return {
             "line": line,

@@ -62,6 +62,7 @@ class MirrorList(StaffView):
     columns: ClassVar[tuple[Column, ...]]
     sorts: ClassVar[dict[str, str]]
     more_filters: ClassVar[tuple[str, ...]] = ()
+    has_sums: ClassVar[bool] = False
     export_header: ClassVar[tuple[str, ...]] = ()
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
@@ -142,6 +143,7 @@ class MirrorList(StaffView):
             "is_stale": is_stale,
             "count": count,
             "sums": self.sums(matching, count),
+            "is_beyond_sums": self.has_sums and count.is_more,
             "base": base,
             "sort": self.request.GET.get("sort", ""),
             "name": self.name,
@@ -181,14 +183,23 @@ class MirrorList(StaffView):
             return HttpResponse(f"Nothing was exported. {problems}\n", status=400, content_type="text/plain")
         header = [title.replace("(zone)", f"({conf.time_zone()})") for title in self.export_header]
         mode = credential.mode if credential else "own"
+        header.append(self._described(mode, found))
         return export.stream(self.name, mode, header, self._export_lines(credential, found.rows()))
+
+    def _described(self, mode: str, found: filters.MirrorFilter) -> str:
+        """Return what a file holds, as the heading of its last, empty column: which rows, in which order and zone."""
+        word, descending = self._sort
+        tab = next((tab.label for tab in found.tabs() if tab.is_current), "")
+        in_force = [f"{chip.label}: {chip.value}" for chip in found.chips()]
+        order = f"by {word}, {'falling' if descending else 'rising'}"
+        return "; ".join([f"{self.name}, {mode}", f"Status: {tab}", *in_force, order, f"times in {conf.time_zone()}"])
 
     def _export_lines(self, credential: Any, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
         word, descending = self._sort
         after = ""
         while True:
             page = paginate(found, size=EXPORT_PAGE, field=self.sorts[word], descending=descending, after=after)
-            yield from (self.export_cells(row) for row in self.dress(credential, page.rows))
+            yield from ((*self.export_cells(row), "") for row in self.dress(credential, page.rows))
             if not page.after:
                 return
             after = page.after

@@ -106,6 +106,7 @@ class CustomerList(MirrorList):
 
 
 class PaymentList(MirrorList):
+    has_sums = True
     section, permission = "payments", "financial.view_stripepaymentintent"
     model, filterset, name, noun = StripePaymentIntent, filters.PaymentFilter, "payments", "payment"
     sorts = {"date": "created_at", "amount": "amount_minor"}
@@ -116,13 +117,14 @@ class PaymentList(MirrorList):
         Column("Method"),
         Column("Fee", is_number=True),
         Column("Net", is_number=True),
+        Column("Payout"),
         Column("Date", "date"),
     )
     more_filters = ("customer", "currency", "amount_from", "amount_to")
     export_header = (
         "id", "created_at (zone)", "status", "stripe status", "amount_minor", "amount", "currency", "customer id",
         "customer", "email", "description", "method", "decline code", "fee_minor", "fee", "net_minor", "net",
-        "settlement currency", "fee is", "mode",
+        "settlement currency", "fee is", "refunded_minor", "payout", "mode",
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
@@ -149,7 +151,8 @@ class PaymentList(MirrorList):
             payment.error_decline_code or payment.error_code,
             *export.amounts(entry.fee_minor if entry else None, settled),
             *export.amounts(entry.net_minor if entry else None, settled),
-            settled, entry.status if entry else "", _mode(payment),
+            settled, entry.status if entry else "", row.charge.amount_refunded_minor if row.charge else "",
+            row.payout.stripe_id if row.payout else "", _mode(payment),
         )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def payout_line(payout: StripePayout) -> PayoutLine:
 
 
 class PayoutList(MirrorList):
+    has_sums = True
     section, permission = "payouts", "financial.view_stripepayout"
     model, filterset, name, noun = StripePayout, filters.PayoutFilter, "payouts", "payout"
     sorts = {"date": "arrival_at", "amount": "amount_minor"}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from financial.filters import payment_state
 from financial.models import (
+    PayoutRow,
     StripeCharge,
     StripeCredential,
     StripeCustomer,
     StripePaymentIntent,
+    StripePayout,
     StripePrice,
     StripeProduct,
     StripeSubscription,
@@ -64,13 +66,14 @@ class CustomerRow:
 
 @dataclass(frozen=True)
 class PaymentRow:
-    """One row per payment, with its latest attempt and its entry in the books, if there are any."""
+    """One row per payment, with its latest attempt, its entry in the books and the payout it left with, if there are any."""
 
     payment: StripePaymentIntent
     state: str
     charge: StripeCharge | None
     method: str
     entry: Transaction | None
+    payout: StripePayout | None = None
 
     @property
     def actions(self) -> tuple[tuple[str, str], ...]:
@@ -152,8 +155,20 @@ def with_payment_parts(payments: QuerySet[StripePaymentIntent]) -> QuerySet[Stri
 
 
 def payment_rows(credential: StripeCredential, payments: Sequence[StripePaymentIntent]) -> list[PaymentRow]:
-    """Dress a page of payments read by `with_payment_parts`; no query."""
-    return [payment_row(payment) for payment in payments]
+    """Dress a page of payments read by `with_payment_parts`; one query."""
+    lines = [payment_row(payment) for payment in payments]
+    payouts = payouts_of([line.entry for line in lines if line.entry])
+    return [
+        replace(line, payout=payouts.get(line.entry.balance_transaction_id or 0)) if line.entry else line
+        for line in lines
+    ]
+
+
+def payouts_of(entries: Sequence[Transaction]) -> dict[int, StripePayout]:
+    """Return the payouts that transactions left with, by their balance transaction; one query."""
+    listed = PayoutRow.objects.filter(balance_transaction__in=[entry.balance_transaction_id for entry in entries])
+    listed = listed.select_related("payout").defer("payout__payload", "payout__private")
+    return {row.balance_transaction_id: row.payout for row in listed}
 
 
 def payment_row(payment: StripePaymentIntent) -> PaymentRow:

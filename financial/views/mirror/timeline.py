@@ -6,10 +6,13 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from financial import money
 from financial.models import (
     AuditEvent,
     PaymentNotice,
+    PayoutRow,
     StripeCharge,
     StripeCredential,
     StripeCustomer,
@@ -50,6 +53,7 @@ class Happening:
     tone: str = "muted"
     icon: str = "dot"
     note: str = ""
+    address: str = ""
 
 
 def decline_words(code: str) -> str:
@@ -61,8 +65,9 @@ def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) 
     found = list(_payment_itself(payment))
     for charge in payment.charges.all():
         found.extend(_attempt(charge))
-    found += [*_money_back(payment), *_notices(payment), *_booked(booking)]
-    ids = [payment.stripe_id, *(charge.stripe_id for charge in payment.charges.all())]
+    charges = [charge.stripe_id for charge in payment.charges.all()]
+    found += [*_money_back(payment), *_notices(payment), *_booked(booking), *_moved(payment.credential, charges)]
+    ids = [payment.stripe_id, *charges]
     found += _audited(payment.credential, payment.stripe_id)
     return _sorted([*found, *_events(payment.credential, ids)])
 
@@ -159,6 +164,26 @@ def _audited(credential: StripeCredential, stripe_id: str) -> Iterator[Happening
         yield Happening(event.at, f"{word} by {event.user_name or 'the system'}", "info", "customers", note)
 
 
+def _moved(credential: StripeCredential, charges: list[str]) -> Iterator[Happening]:
+    """Tell what else was booked because of these charges, and with which payouts their money left; two queries."""
+    links = StripeTransaction.objects.filter(charge_stripe_id__in=charges, transaction__credential=credential)
+    found = list(links.select_related("transaction").order_by("transaction__occurred_at", "pk")[:EVENTS_MAX])
+    for row in (link.transaction for link in found if link.payment_intent_id is None):
+        amount = money.with_code(row.amount_minor, row.currency)
+        text = f"{row.get_kind_display()} of {amount} booked on {row.booked_on:%d %b %Y}"
+        note = f"fee {money.with_code(row.fee_minor, row.currency)}" if row.fee_minor else ""
+        yield Happening(row.occurred_at, text, "muted", "ledger", note, reverse("financial:transaction", args=[row.pk]))
+    movements = [link.transaction.balance_transaction_id for link in found]
+    rows = PayoutRow.objects.filter(balance_transaction__in=movements).select_related("payout", "balance_transaction")
+    for listed in rows.defer("payout__payload", "payout__private", "balance_transaction__payload")[:EVENTS_MAX]:
+        payout, moved = listed.payout, listed.balance_transaction
+        net = money.with_code(moved.net_minor, moved.currency)
+        whole = money.with_code(payout.amount_minor, payout.currency)
+        address = reverse("financial:payout", args=[payout.stripe_id])
+        text = f"{net} in the payout of {whole}"
+        yield from _made(payout.arrival_at, text, "info", "payouts", payout.stripe_id, address)
+
+
 def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
     events = StripeWebhookEvent.objects.filter(credential=credential, object_stripe_id__in=ids).defer("body")
     for event in events.order_by("-received_at", "-id")[:EVENTS_MAX]:
@@ -169,10 +194,10 @@ def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]
 
 
 def _made(
-    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = ""
+    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = "", address: str = ""
 ) -> Iterator[Happening]:
     if at is not None:
-        yield Happening(at, text, tone, icon, note)
+        yield Happening(at, text, tone, icon, note, address)
 
 
 def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
