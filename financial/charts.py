@@ -42,6 +42,12 @@ class Series:
         )
         return f"{text}; {self._money(sum(self.before))} in the time before." if any(self.before) else f"{text}."
 
+    @property
+    def rows(self) -> list[tuple[str, int, int | None]]:
+        """The same as a table: one row per label with its value, and the value of the time before where there is one."""
+        before = [*self.before, *[None] * len(self.now)]
+        return list(zip(self.labels, self.now, before, strict=False))
+
     def _money(self, amount_minor: int) -> str:
         return f"{money.display(amount_minor, self.currency)} {self.currency.upper()}"
 
@@ -87,7 +93,7 @@ def area(series: Series) -> SafeString:
         '<path class="fill" d="{now}L100 {base}L0 {base}Z"/><path class="was" d="{was}"/><path class="now" d="{now}"/>'
         "</svg>{marks}{ticks}{hover}</svg>",
         height=HEIGHT,
-        label=series.sentence,
+        label=series.title,
         grid=_grid(plot, step),
         base=plot.base,
         now=plot.line(series.now),
@@ -178,24 +184,42 @@ class Layer:
     falls: bool = False
 
 
-def stacks(title: str, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
+@dataclass(frozen=True)
+class Stack:
+    """What a chart of columns shows: layers over the same labels."""
+
+    title: str
+    currency: str
+    labels: Sequence[str]
+    layers: Sequence[Layer]
+
+    @property
+    def sentence(self) -> str:
+        """The takeaway in words."""
+        sums = [(layer.name.lower(), sum(layer.values)) for layer in self.layers]
+        told = ", ".join(f"{name} {money.display(value, self.currency)}" for name, value in sums if value)
+        return f"{self.title}, {self.labels[0]} to {self.labels[-1]}: {told or 'nothing'}."
+
+
+def stacks(stack: Stack) -> SafeString:
     """Draw one column per label: gains stacked above the zero line, losses below it."""
-    up, down = (_highest(layers, len(labels), falls=falls) for falls in (False, True))
+    points = len(stack.labels)
+    up, down = (_highest(stack.layers, points, falls=falls) for falls in (False, True))
     step = step_minor(up + down)
     band = _Band(-(-up // step) or 1, -(-down // step), step)
     return format_html(
         '<svg class="chart stacks" width="100%" height="{}" role="img" aria-label="{}">{}{}{}{}{}</svg>',
         HEIGHT,
-        _stack_sentence(title, currency, labels, layers),
+        stack.title,
         format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', ((y,) for y, _ in band.lines())),
-        _columns(band, labels, layers),
+        _columns(band, stack.labels, stack.layers),
         format_html('<line class="zero" x2="100%" y1="{0}" y2="{0}"/>', band.y(0)),
         format_html_join(
             "",
             '<text aria-hidden="true" y="{}">{}</text>',
-            ((round(y - 4, 1), axis_text(value, currency)) for y, value in band.lines() if value),
+            ((round(y - 4, 1), axis_text(value, stack.currency)) for y, value in band.lines() if value),
         ),
-        _stack_hover(band, currency, labels, layers),
+        _stack_hover(band, stack),
     )
 
 
@@ -220,12 +244,6 @@ def _highest(layers: Sequence[Layer], points: int, *, falls: bool) -> int:
     return max((sum(layer.values[i] for layer in chosen) for i in range(points)), default=0)
 
 
-def _stack_sentence(title: str, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> str:
-    sums = [(layer.name.lower(), sum(layer.values)) for layer in layers]
-    told = ", ".join(f"{name} {money.display(value, currency)}" for name, value in sums if value)
-    return f"{title}, {labels[0]} to {labels[-1]}: {told or 'nothing'}."
-
-
 def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
     slot = (100 - MARGIN) / len(labels)
     rects: list[tuple[str, float, float, float, float]] = []
@@ -243,8 +261,9 @@ def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> Saf
     return format_html_join("", '<rect class="{}" x="{}%" width="{}%" y="{}" height="{}"/>', rects)
 
 
-def _stack_hover(band: _Band, currency: str, labels: Sequence[str], layers: Sequence[Layer]) -> SafeString:
+def _stack_hover(band: _Band, stack: Stack) -> SafeString:
     """One invisible column per label; pointing at it shows its figures. Every few columns are named below."""
+    labels, layers, currency = stack.labels, stack.layers, stack.currency
     slot, every = (100 - MARGIN) / len(labels), -(-len(labels) // 6)
     cells = (
         {

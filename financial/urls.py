@@ -64,6 +64,27 @@ urlpatterns = [
     path("stripe/subscriptions/", mirror.SubscriptionList.as_view(), name="subscriptions"),
     path("stripe/subscriptions/new/", actions.SubscriptionCreate.as_view(), name="subscription-new"),
     path("stripe/subscriptions/<str:stripe_id>/", mirror.SubscriptionDetail.as_view(), name="subscription"),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/next-invoice/",
+        mirror.NextInvoice.as_view(),
+        name="subscription-next-invoice",
+    ),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/change/", actions.SubscriptionChange.as_view(), name="subscription-change"
+    ),
+    path("stripe/subscriptions/<str:stripe_id>/pause/", actions.SubscriptionPause.as_view(), name="subscription-pause"),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/resume/", actions.SubscriptionResume.as_view(), name="subscription-resume"
+    ),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/cancel/", actions.SubscriptionCancel.as_view(), name="subscription-cancel"
+    ),
+    path(
+        "stripe/subscriptions/<str:stripe_id>/cancel-now/",
+        actions.SubscriptionCancelNow.as_view(),
+        name="subscription-cancel-now",
+    ),
+    path("stripe/subscriptions/<str:stripe_id>/keep/", actions.SubscriptionKeep.as_view(), name="subscription-keep"),
     path("stripe/metrics/", Metrics.as_view(), name="metrics"),
     path("stripe/payouts/", mirror.PayoutList.as_view(), name="payouts"),
     path("stripe/payouts/deposits/", deposits.DepositPage.as_view(), name="deposits"),

@@ -8,7 +8,8 @@ import pytest
 from django.http import QueryDict
 
 from financial import filters
-from financial.models import StripeCustomer, StripePaymentIntent, StripeProduct, StripeSubscription
+from financial.models import StripeCustomer, StripeDispute, StripePaymentIntent, StripeProduct, StripeSubscription
+from financial.views.mirror.rows import customer_rows
 from tests.views import rows as make
 
 pytestmark = pytest.mark.django_db
@@ -186,9 +187,8 @@ def test_customers_are_found_by_text_and_by_what_they_subscribe_to() -> None:
     make.subscription(price, late, status="past_due")
     for query, expected in {
         "": {ada, late, gone},
-        "status=active": {ada, late},
+        "status=active": {ada},
         "status=past_due": {late},
-        "status=delinquent": {late},
         "status=none": set(),
         "status=deleted": {gone},
         "q=Ada": {ada},
@@ -236,3 +236,46 @@ def test_a_tab_keeps_the_other_filters_and_begins_on_the_first_page() -> None:
     assert not tabs["All"].is_current
     assert tabs["Refunded"].query == "q=ada&status=refunded"
     assert tabs["All"].query == "q=ada"
+
+
+def test_every_customer_is_behind_one_tab_and_rows_say_which() -> None:
+    credential = make.credential()
+    price = make.price(make.product(credential), type="recurring")
+    expected: dict[str, StripeCustomer] = {}
+    for state, statuses in {
+        "active": ("active", "canceled"),
+        "past_due": ("active", "past_due"),
+        "trial": ("trialing", "canceled"),
+        "churned": ("canceled",),
+        "none": ("incomplete_expired",),
+    }.items():
+        expected[state] = make.customer(credential, name=state, email="")
+        for status in statuses:
+            make.subscription(price, expected[state], status=status)
+    expected["one_off"] = make.customer(credential, name="one_off", email="")
+    make.payment(credential, expected["one_off"])
+    expected["deleted"] = make.customer(credential, name="deleted", email="", deleted_at=make.NOON)
+    make.payment(credential, expected["none"], status="canceled")
+    for state, customer in expected.items():
+        assert found(StripeCustomer, f"status={state}") == {customer}
+    assert {row.customer.name: row.state for row in customer_rows(credential, [*expected.values()])} == {
+        state: state for state in expected
+    }
+
+
+def test_customers_are_found_by_the_country_of_a_card_and_by_disputes() -> None:
+    credential = make.credential()
+    ada, bob, eve = (make.customer(credential, name=name) for name in ("Ada", "Bob", "Eve"))
+    charge = make.charge(make.payment(credential, ada), card_country="DE")
+    make.charge(make.payment(credential, bob), card_country="US")
+    StripeDispute.objects.create(credential=credential, stripe_id="dp_1", charge=charge)
+    StripeDispute.objects.create(credential=credential, stripe_id="dp_2", payment_intent=make.payment(credential, eve))
+    for query, expected in {
+        "country=de": {ada},
+        "country=FR": set(),
+        "dispute=yes": {ada, eve},
+        "dispute=no": {bob},
+        "country=DE&dispute=no": set(),
+        "country=D1": set(),
+    }.items():
+        assert found(StripeCustomer, query) == expected, query

@@ -210,10 +210,8 @@ def subscribed(**values: Any) -> Any:
     credential = make.credential()
     price = make.price(make.product(credential), type="recurring")
     make.customer(credential)
-    return filled(
-        forms.SubscriptionForm,
-        **{"customer": "ada@example.com", "price": price.stripe_id, "quantity": "2", "trial_days": "0", **values},
-    )
+    typed = {"customer": "ada@example.com", "price": price.stripe_id, "quantity": "2", "trial_days": "0"}
+    return filled(forms.SubscriptionForm, **{**typed, "collection": "charge_automatically", **values})
 
 
 def test_a_subscription_needs_a_payment_method_or_a_trial() -> None:
@@ -225,6 +223,13 @@ def test_a_subscription_needs_a_payment_method_or_a_trial() -> None:
     credential_customers.update(email="other@example.com")
     make.customer(credential, email="paying@example.com", default_payment_method_stripe_id="pm_1")
     assert subscribed(customer="paying@example.com").is_valid()
+
+
+def test_a_subscription_whose_invoices_are_sent_needs_no_payment_method_but_days_to_pay() -> None:
+    form = subscribed(collection="send_invoice", days_until_due="0")
+    assert form.is_valid()
+    assert form.days_to_pay() == 0
+    assert "how many days" in errors(subscribed(collection="send_invoice"))["days_until_due"]
 
 
 def test_a_subscription_needs_an_active_recurring_price_of_the_credential() -> None:
@@ -249,7 +254,7 @@ def test_a_metered_price_is_subscribed_without_a_quantity() -> None:
     metered = make.price(make.product(make.credential()), type="recurring", usage_type="metered")
     form = subscribed(price=metered.stripe_id, trial_days="7")
     assert form.is_valid()
-    assert form.billed_quantity() is None
+    assert form.terms()["quantity"] is None
 
 
 def test_an_old_price_is_offered_when_its_address_asks_for_it() -> None:

@@ -6,7 +6,7 @@ from financial.filters.base import MirrorFilter, without
 from financial.filters.events import EventFilter
 from financial.filters.mirror import CustomerFilter, PaymentFilter, ProductFilter, SubscriptionFilter
 from financial.filters.payouts import PayoutFilter
-from financial.filters.states import PAYMENT_STATES, payment_state
+from financial.filters.states import PAYMENT_STATES, customer_state, payment_state
 
 __all__ = [
     "CustomerFilter",
@@ -17,6 +17,7 @@ __all__ = [
     "PayoutFilter",
     "ProductFilter",
     "SubscriptionFilter",
+    "customer_state",
     "payment_state",
     "without",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import django_filters as filters
 from django import forms
+from django.core.validators import RegexValidator
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from financial import money
@@ -30,6 +31,7 @@ from financial.filters.states import (
 from financial.models import (
     StripeCharge,
     StripeCustomer,
+    StripeDispute,
     StripePaymentIntent,
     StripePrice,
     StripeProduct,
@@ -81,6 +83,14 @@ class CustomerFilter(MirrorFilter):
 
     q = text_field("search", "Search", "E-mail, name or cus_… id")
     status = state_field(CUSTOMER_STATES)
+    country = filters.CharFilter(
+        method="of_country",
+        label="Country of a card",
+        max_length=2,
+        widget=forms.TextInput(attrs={"placeholder": "DE"}),
+        validators=[RegexValidator(r"\A[A-Za-z]{2}\Z", "Two letters, as in DE or US.")],
+    )
+    dispute = choice_field("by_dispute", "Disputes", (("yes", "Has disputed"), ("no", "Never disputed")), "Any")
 
     class Meta:
         model = StripeCustomer
@@ -90,6 +100,17 @@ class CustomerFilter(MirrorFilter):
         if value.startswith("cus_"):
             return rows.filter(stripe_id=value)
         return rows.filter(starts_with("email", value) | starts_with("name", value))
+
+    def of_country(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Those who paid, or tried to, with a card issued there: the one country that is known of nearly everybody."""
+        return rows.filter(Exists(StripeCharge.objects.filter(customer=OuterRef("pk"), card_country=value.upper())))
+
+    def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        disputes = StripeDispute.objects.of(self.credential)
+        some = Q()
+        for path in ("charge__customer", "payment_intent__customer"):
+            some |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))
+        return rows.filter(some if value == "yes" else ~some)
 
 
 class PaymentFilter(MirrorFilter):

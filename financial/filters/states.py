@@ -6,13 +6,14 @@ the one table that says how, in SQL for the filters and in `payment_state` for a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
 from financial.models import (
     StripeCharge,
+    StripeCustomer,
     StripePaymentIntent,
     StripeSubscription,
     StripeWebhookEvent,
@@ -90,13 +91,41 @@ SUBSCRIPTION_STATES: dict[str, tuple[str, Q]] = {
     "incomplete_expired": ("Expired", Q(status="incomplete_expired")),
     "canceled": ("Canceled", Q(status="canceled")),
 }
+_IS_LATE = Q(_subscriptions(Q(status__in=("past_due", "unpaid"))))
+_IS_ACTIVE = Q(_subscriptions(Q(status="active")))
+_IS_TRYING = Q(_subscriptions(Q(status="trialing")))
+_HAS_ENDED = Q(_subscriptions(Q(status="canceled")))
+_HAS_PAID = Q(Exists(StripePaymentIntent.objects.filter(customer=OuterRef("pk"), status="succeeded")))
+_KEPT = Q(deleted_at=None)
+_NOTHING_RUNS = _KEPT & ~_IS_LATE & ~_IS_ACTIVE & ~_IS_TRYING
+
+# What a customer is: each is in exactly one, the first that fits. `customer_state` says the same of figures at hand.
 CUSTOMER_STATES: dict[str, tuple[str, Q]] = {
-    "active": ("Subscribed", Q(_subscriptions(_SUBSCRIBED))),
-    "past_due": ("Past due", Q(_subscriptions(Q(status="past_due")))),
-    "none": ("No subscription", Q(deleted_at=None) & ~Q(_subscriptions())),
-    "delinquent": ("Delinquent", Q(delinquent=True)),
+    "past_due": ("Past due", _KEPT & _IS_LATE),
+    "active": ("Active", _KEPT & ~_IS_LATE & _IS_ACTIVE),
+    "trial": ("Trial", _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _IS_TRYING),
+    "churned": ("Churned", _NOTHING_RUNS & _HAS_ENDED),
+    "one_off": ("One-off", _NOTHING_RUNS & ~_HAS_ENDED & _HAS_PAID),
+    "none": ("Never paid", _NOTHING_RUNS & ~_HAS_ENDED & ~_HAS_PAID),
     "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
 }
+
+
+def customer_state(customer: StripeCustomer, subscriptions: Mapping[str, int], *, has_paid: bool) -> str:
+    """Return the key of `CUSTOMER_STATES` a customer is in; `subscriptions` are numbers by Stripe's status."""
+    if customer.is_deleted:
+        return "deleted"
+    if subscriptions.get("past_due") or subscriptions.get("unpaid"):
+        return "past_due"
+    if subscriptions.get("active"):
+        return "active"
+    if subscriptions.get("trialing"):
+        return "trial"
+    if subscriptions.get("canceled"):
+        return "churned"
+    return "one_off" if has_paid else "none"
+
+
 PRODUCT_STATES: dict[str, tuple[str, Q]] = {
     "active": ("Active", Q(active=True, deleted_at=None)),
     "archived": ("Archived", Q(active=False, deleted_at=None)),

@@ -8,9 +8,22 @@ from financial.forms.customers import CustomerEditForm, CustomerForm
 from financial.forms.endpoints import EndpointForm
 from financial.forms.payment_changes import CancelForm, CaptureForm, PartForm, RefundForm
 from financial.forms.payments import PaymentForm, PayPageForm, SavedMethodForm
-from financial.forms.subscriptions import SubscriptionForm
+from financial.forms.subscriptions import (
+    LAST_INVOICE,
+    NO_SETTLEMENT,
+    SENT,
+    SubscriptionCancelForm,
+    SubscriptionCancelNowForm,
+    SubscriptionChangeForm,
+    SubscriptionForm,
+    SubscriptionPauseForm,
+    recurring_prices,
+)
 
 __all__ = [
+    "LAST_INVOICE",
+    "NO_SETTLEMENT",
+    "SENT",
     "ActionForm",
     "CancelForm",
     "CaptureForm",
@@ -27,7 +40,12 @@ __all__ = [
     "ProductEditForm",
     "ProductForm",
     "RefundForm",
-    "SavedMethodForm",
+    "SubscriptionCancelForm",
+    "SubscriptionCancelNowForm",
     "SubscriptionForm",
+    "SubscriptionPauseForm",
+    "SubscriptionChangeForm",
+    "recurring_prices",
+    "SavedMethodForm",
     "find_customer",
 ]

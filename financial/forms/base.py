@@ -32,7 +32,7 @@ class ActionForm(forms.Form):
     `parameters` says which field a parameter refused by Stripe belongs to, `declined_at` where a declined card stands.
     """
 
-    parameters: ClassVar[Mapping[str, str]] = {}
+    parameters: Mapping[str, str] = {}
     # Where a card's refusal stands; Stripe names no parameter for it.
     declined_at: ClassVar[str] = ""
 
@@ -81,7 +81,7 @@ class ActionForm(forms.Form):
         return (name, f"{error.message}{request}") if name else (None, str(error))
 
     def renew_key(self) -> None:
-        self.data = {**self.data.dict(), "idempotency_key": uuid.uuid4().hex}  # type: ignore[attr-defined]
+        self.data = {**dict(self.data.items()), "idempotency_key": uuid.uuid4().hex}
 
     def check_amount(self, rule: Callable[[Decimal, str], int]) -> None:
         """Let `rule` look at the amount in its currency; its refusal stands at the field."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -13,8 +12,6 @@ from financial.forms.base import ActionForm
 
 class EndpointForm(ActionForm):
     """Registers the webhook endpoint or corrects it; what is sent is not typed but known."""
-
-    parameters: ClassVar[Mapping[str, str]] = {}
 
     action = forms.ChoiceField(choices=(("register", "Register"), ("correct", "Correct")), widget=forms.HiddenInput)
     endpoint = forms.RegexField(r"\Awe_[A-Za-z0-9_]{1,100}\Z", required=False, widget=forms.HiddenInput)

@@ -133,22 +133,25 @@ def subscription(
     customer_id: str,
     price_id: str,
     *,
-    quantity: int | None,
-    trial_days: int,
+    quantity: int | None = None,
+    trial_days: int = 0,
     discount: Mapping[str, str] | None = None,
     days_until_due: int | None = None,
-    metadata: Mapping[str, str] | None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Body:
     """With `days_until_due` invoices are sent to the customer, else the saved method is charged.
+
+    `discount` gives a coupon or a promotion code; where both are empty there is none.
 
     Stripe: https://docs.stripe.com/api/subscriptions/create
     """
     is_sent = days_until_due is not None
+    reduced = _filled(**(discount or {}))
     return _filled(
         customer=customer_id,
         items=[_filled(price=price_id, quantity=quantity)],
         trial_period_days=trial_days or None,
-        discounts=[dict(discount)] if discount else None,
+        discounts=[reduced] if reduced else None,
         collection_method="send_invoice" if is_sent else None,
         days_until_due=days_until_due,
         metadata=dict(metadata or {}),

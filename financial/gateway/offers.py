@@ -34,6 +34,11 @@ class Offer:
     months: int | None
     is_valid: bool
 
+    @property
+    def parameter(self) -> dict[str, str]:
+        """Return the argument that gives it to a subscription."""
+        return {self.kind: self.stripe_id}
+
 
 def find_offer(gateway: StripeGateway, text: str) -> Offer | None:
     """Ask Stripe for what somebody typed: a promotion code as customers know it, its promo_… id, or a coupon's id."""

@@ -28,8 +28,9 @@ class PreviewLine:
 class InvoicePreview:
     """An invoice that does not exist: its lines, from the sum of them to what is left to pay, and when it is made.
 
-    `lines` are at most Stripe's first page of them; the sums are of all. `tax_minor` comes on top of the lines,
-    `balance_minor` is what the customer's credit pays of the total, or, negative, what is owed from before.
+    `lines` are at most Stripe's first page of them; the sums are of all. subtotal + discount + tax = total, so that
+    `discount_minor` is below zero and `tax_minor` is what comes on top. total + balance = due: `balance_minor` is below
+    zero where credit of the customer pays, above where something is owed from before.
     """
 
     currency: str
@@ -63,10 +64,10 @@ def preview_of(payload: Mapping[str, Any]) -> InvoicePreview:
         lines=tuple(_line(line) for line in lines.get("data") or ()),
         has_more=bool(lines.get("has_more")),
         subtotal_minor=int(payload.get("subtotal") or 0),
-        discount_minor=sum(int(one.get("amount") or 0) for one in payload.get("total_discount_amounts") or ()),
+        discount_minor=-sum(int(one.get("amount") or 0) for one in payload.get("total_discount_amounts") or ()),
         tax_minor=sum(int(one.get("amount") or 0) for one in payload.get("total_taxes") or () if _is_on_top(one)),
         total_minor=total,
-        balance_minor=max(total, 0) - due,
+        balance_minor=due - max(total, 0),
         due_minor=due,
         at=_instant(max(int(payload.get(name) or 0) for name in ("created", "next_payment_attempt"))),
     )

@@ -15,7 +15,7 @@ from typing import Any
 from financial import recurring
 from financial.mirror import billing, history
 from financial.mirror.translate import at, find, reduce_to_id
-from financial.models import StripePrice, StripeSubscription
+from financial.models import StripeInvoice, StripePrice, StripeSubscription
 
 Payload = Mapping[str, Any]
 
@@ -89,6 +89,12 @@ def _reduction(discount: Payload) -> Reduction:
         duration=str(coupon.get("duration") or ""),
         ends_at=None if end is None else at(end),
     )
+
+
+def hosted_invoice_url(invoice: StripeInvoice) -> str:
+    """Return where a customer pays an invoice without signing in; empty where there is no such page."""
+    url = str((invoice.private or {}).get("hosted_invoice_url") or "")
+    return url if url.startswith(("https://", "http://127.0.0.1", "http://localhost")) else ""
 
 
 def monthly_minor(

@@ -242,7 +242,7 @@ class StripePaymentIntent(MirrorRow):
 class StripeCharge(MirrorRow):
     payment_intent = _parent("StripePaymentIntent", "charges")
     payment_intent_stripe_id = _id()
-    customer = _parent("StripeCustomer", "charges")
+    customer = _parent("StripeCustomer", "charges", db_index=False)  # as above
     customer_stripe_id = _id()
     balance_transaction_stripe_id = _id()
     amount_minor = _money(default=0)
@@ -266,6 +266,7 @@ class StripeCharge(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
             models.Index(fields=("credential", "card_last4", "-created_at", "-id"), name="%(class)s_last4"),
+            models.Index(fields=("customer", "card_country"), name="%(class)s_country"),
             # Small ones for what is rare: the tabs of the payments begin there.
             models.Index(fields=("payment_intent",), condition=Q(refunded=True), name="%(class)s_refunded"),
             models.Index(

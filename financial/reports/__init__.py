@@ -18,6 +18,7 @@ from financial.reports.account import (
     trouble,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
+from financial.reports.customers import Paid, paid_net
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.growth import Growth, growth
 from financial.reports.health import Health, Proof, health, latest_proof, sync_runs
@@ -91,6 +92,7 @@ __all__ = [
     "LedgerSum",
     "Lost",
     "PERIODS",
+    "Paid",
     "Period",
     "Proof",
     "RECKONED",
@@ -123,6 +125,7 @@ __all__ = [
     "inbox",
     "inbox_health",
     "latest_proof",
+    "paid_net",
     "payout_bookings",
     "payout_rows",
     "period_of",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
 from financial import conf
@@ -196,6 +196,13 @@ def mrr_of(credential: StripeCredential, kind: str, stripe_ids: Iterable[str]) -
         owner: tuple(Amount(currency, rounded(minor)) for currency, minor in sorted(by_currency.items()))
         for owner, by_currency in sums.items()
     }
+
+
+def paying_since(credential: StripeCredential, customer_stripe_id: str) -> dt.datetime | None:
+    """Return when a customer's MRR first was above 0; None if it never was. One query."""
+    spans = MrrSpan.objects.of(credential).filter(customer_stripe_id=customer_stripe_id)
+    first: dt.datetime | None = spans.aggregate(first=Min("starts_at"))["first"]
+    return first
 
 
 def trials(credential: StripeCredential, currency: str, first: dt.date, end: dt.date) -> Trials:

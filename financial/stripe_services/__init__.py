@@ -8,7 +8,7 @@ from __future__ import annotations
 from financial.gateway.offers import Offer
 from financial.gateway.previews import InvoicePreview
 from financial.gateway.subscription_bodies import ItemChange
-from financial.mirror.terms import Reduction, Terms, monthly_minor, terms_of
+from financial.mirror.terms import Reduction, Terms, hosted_invoice_url, monthly_minor, terms_of
 from financial.previews import Outlook
 from financial.stripe_services.connection import gateway_for, request_id, test_connection, was_sent
 from financial.stripe_services.inbox import (
@@ -48,6 +48,7 @@ __all__ = [
     "fetch_event",
     "fetch_object",
     "gateway_for",
+    "hosted_invoice_url",
     "keep_previous_webhook_secret",
     "monthly_minor",
     "rebuild_mrr",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,7 +34,8 @@ class Subscriptions(Connected):
         *,
         quantity: int | None = None,
         trial_days: int = 0,
-        discount: Offer | None = None,
+        coupon: str = "",
+        promotion_code: str = "",
         days_until_due: int | None = None,
         idempotency_key: str | None = None,
     ) -> StripeSubscription:
@@ -44,7 +45,15 @@ class Subscriptions(Connected):
 
         Stripe: https://docs.stripe.com/api/subscriptions/create
         """
-        body = self._new(customer, price, quantity, trial_days, discount, days_until_due, metadata)
+        body = self._new(
+            customer,
+            price,
+            quantity=quantity,
+            trial_days=trial_days,
+            discount={"coupon": coupon, "promotion_code": promotion_code},
+            days_until_due=days_until_due,
+            metadata=metadata,
+        )
         return self._with_invoice(self._create(StripeSubscription, "subscription", body, idempotency_key))
 
     def get_subscriptions(self, customer: StripeCustomer | None = None) -> MirrorQuerySet[StripeSubscription]:
@@ -151,20 +160,25 @@ class Subscriptions(Connected):
         *,
         quantity: int | None = None,
         trial_days: int = 0,
-        discount: Offer | None = None,
+        coupon: str = "",
+        promotion_code: str = "",
     ) -> Outlook:
         """Return what `create_subscription` would lead to be billed; nothing is written."""
-        body = self._new(customer, price, quantity, 0, discount, None, None)
+        discount = {"coupon": coupon, "promotion_code": promotion_code}
+        body = self._new(customer, price, quantity=quantity, discount=discount)
         if trial_days:
             body["trial_end"] = int((self.gateway.now() + timedelta(days=trial_days)).timestamp())
         return previews.of_new(body, self.gateway)
 
     def preview_change(
-        self, subscription: StripeSubscription, items: Sequence[ItemChange], proration: str, prorated_at: datetime
+        self, subscription: StripeSubscription, items: Sequence[ItemChange], proration: str = "create_prorations"
     ) -> Outlook:
-        """Return what `change_subscription` would lead to be billed; nothing is written."""
-        stripe_id = self._id_of(subscription, "subscription")
-        return previews.of_change(stripe_id, items, proration, prorated_at, self.gateway)
+        """Return what `change_subscription` would lead to be billed; nothing is written.
+
+        With the outlook's `asked_at` as its `prorated_at`, just that is billed.
+        """
+        stripe_id, now = self._id_of(subscription, "subscription"), self.gateway.now().replace(microsecond=0)
+        return previews.of_change(stripe_id, items, proration, now, self.gateway)
 
     def preview_next_invoice(self, subscription: StripeSubscription) -> InvoicePreview | None:
         """Return the next invoice of a subscription as it stands, None where none will come."""
@@ -181,27 +195,10 @@ class Subscriptions(Connected):
         found: StripeSubscription = self._rows(StripeSubscription).get(stripe_id=stripe_id)
         return found
 
-    def _new(
-        self,
-        customer: StripeCustomer,
-        price: StripePrice,
-        quantity: int | None,
-        trial_days: int,
-        discount: Offer | None,
-        days_until_due: int | None,
-        metadata: Mapping[str, str] | None,
-    ) -> bodies.Body:
+    def _new(self, customer: StripeCustomer, price: StripePrice, **options: Any) -> bodies.Body:
         if not price.recurring:
             raise FinancialError("A subscription needs a recurring price; this one is paid once.")
-        return bodies.subscription(
-            self._id_of(customer, "customer"),
-            self._id_of(price, "price"),
-            quantity=quantity,
-            trial_days=trial_days,
-            discount={discount.kind: discount.stripe_id} if discount else None,
-            days_until_due=days_until_due,
-            metadata=metadata,
-        )
+        return bodies.subscription(self._id_of(customer, "customer"), self._id_of(price, "price"), **options)
 
     def _done(
         self, row: StripeSubscription, method: str, body: bodies.Body, is_done: Any, key: str | None

@@ -76,6 +76,15 @@ STATUSES: dict[str, dict[str, Status]] = {
         "failed": Status("Failed", "bad", "cross"),
         "canceled": Status("Canceled", "muted", "cross"),
     },
+    "customer": {  # ours: what somebody is by subscriptions and payments
+        "past_due": Status("Past due", "warn", "alert"),
+        "active": Status("Active", "ok", "check"),
+        "trial": Status("Trial", "info", "clock"),
+        "churned": Status("Churned", "muted", "cross"),
+        "one_off": Status("One-off", "info", "check"),
+        "none": Status("Never paid", "muted", "dash"),
+        "deleted": Status("Deleted in Stripe", "bad", "cross"),
+    },
     "reckoned": {  # ours: do a payout's rows sum up to it
         "agrees": Status("Sums up", "ok", "check"),
         "differs": Status("≠ Does not sum up", "bad", "alert"),

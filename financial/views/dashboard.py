@@ -207,7 +207,6 @@ class StripeDashboard(PeriodPage):
                 "currencies": self.choices("currency", _currency_options(books), currency),
                 "series": series,
                 "chart": charts.area(series),
-                "points": list(zip(series.labels, series.now, strict=True)),
                 "headlines": recurring.headlines(self.credential),
             },
         )

@@ -99,6 +99,7 @@ class Metrics(StaffView):
         current, currency = shown[-1], report.currency
         before = next((month for month in report.months if month.end == current.start), None)
         lines = [_line(month) for month in shown]
+        stack = _stack(currency, lines)
         query = self.request.GET.copy()
         query["format"] = "csv"
         return {
@@ -113,7 +114,8 @@ class Metrics(StaffView):
             "current": month_words(current),
             "is_running": current is report.months[-1],
             "figures": self._figures(credential, report, current, before, product),
-            "chart": _chart(currency, lines),
+            "chart": charts.stacks(stack),
+            "takeaway": stack.sentence,
             "layers": [(name, tone) for _, name, tone in LAYERS],
             "lines": lines[::-1],
             "width": max((len(cohort.cells) for cohort in report.cohorts), default=0),
@@ -155,13 +157,13 @@ def _line(month: Month) -> Line:
     )
 
 
-def _chart(currency: str, lines: Sequence[Line]) -> str:
+def _stack(currency: str, lines: Sequence[Line]) -> charts.Stack:
     layers = [
         charts.Layer(name, tone, [line.amounts[kind] for line in lines], falls=kind in LOSSES)
         for kind, name, tone in LAYERS
     ]
     labels = [date_format(line.month.start, "M Y") for line in lines]
-    return charts.stacks("Movements of MRR", currency, labels, layers)
+    return charts.Stack("Movements of MRR", currency, labels, layers)
 
 
 def _customers_row(cohort: Cohort) -> GridRow:

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from financial import tokens
+from financial import charts, tokens
 from financial.paging import BoundedCount
 from financial.templatetags._words import ICONS
 from financial.views.base import StaffView
@@ -72,6 +72,7 @@ _CONSEQUENCES = [
     "Stripe keeps its fee of $1.72.",
     "The books show the refund today; the month of the sale stays as it is.",
 ]
+_SERIES = charts.Series("Gross payments", "usd", ("1 Oct", "2 Oct", "3 Oct"), (4900, 12900, 8800), (3900, 5900, 9900))
 _GRID = [
     SimpleNamespace(
         label="Aug 2026", size=24, cells=[("100 %", 10, "24 of 24"), ("88 %", 8, "21 of 24"), ("79 %", 7, "")]
@@ -82,7 +83,10 @@ _GRID = [
 
 def components() -> list[Component]:
     """Every component, in the order of the page."""
-    form, refused = SampleForm(), SampleForm({"name": "", "amount": "-3", "currency": "usd", "timing": "end"})
+    form, refused = (
+        SampleForm(),
+        SampleForm({"name": "", "amount": "-3", "currency": "usd", "timing": "end"}, auto_id="refused_%s"),
+    )
     page = SimpleNamespace(before="", after="token")
     return [
         Component(
@@ -99,13 +103,11 @@ def components() -> list[Component]:
         ),
         Component(
             "_confirm_form.html",
-            "The last question before a write, as a page of its own. The button repeats amount and customer.",
+            "The last question before a write, on a page of its own, with the panel above in it.",
             {
-                "consequences": _CONSEQUENCES,
                 "is_danger": True,
                 "button": "Refund $49.00 to Ada Lovelace",
                 "back_url": "#confirm_form",
-                "consequences_title": "What the refund does",
             },
             'with button="Refund $49.00 to Ada Lovelace" is_danger=True',
         ),
@@ -156,6 +158,16 @@ def components() -> list[Component]:
                 "period": SimpleNamespace(label="30 days"),
             },
             "with delta=card.gross",
+        ),
+        Component(
+            "_chart.html",
+            "A line over time with its takeaway and the same as a table. Arrow keys go from point to point.",
+            {"series": _SERIES, "chart": charts.area(_SERIES), "currency": "usd"},
+        ),
+        Component(
+            "_stale.html",
+            "Above figures that may be old.",
+            {"shell": SimpleNamespace(health=SimpleNamespace(is_stale=True, has_failed=True, synced_at=DAY))},
         ),
         Component("_timeline.html", "What happened to one object, newest first.", {"timeline": _TIMELINE}),
         Component(

@@ -108,6 +108,8 @@ def update_price(world: World, params: Params, id: str) -> Object:
     """Change what may change of a price: not its amount."""
     price = world.get("price", id)
     _take_lookup_key(world, params)
+    if params.get("active") is False and world.raw("product", price["product"])["default_price"] == id:
+        raise bad_request("This price cannot be archived because it is the default price of its product.")
     values = given(params, "active", "nickname", "lookup_key", "tax_behavior")
     if values.get("tax_behavior", price["tax_behavior"]) != price["tax_behavior"] != "unspecified":
         raise bad_request("tax_behavior cannot be changed once it is set.", param="tax_behavior")

@@ -47,8 +47,7 @@ def attempt(world: World, session: Object, card: Entry | None, *, email: str, na
         return
     if card is None:
         raise StripeError(402, "Your card number is incomplete.", "incomplete_number", "number", type="card_error")
-    method = payment_methods.make(world, card.token, {"email": email, "name": name})
-    world.change(method, card=method["card"] | {"exp_month": card.exp_month, "exp_year": card.exp_year})
+    method = payment_methods.of_entry(world, card, {"email": email, "name": name})
     if session["mode"] == "payment":
         error = _pay(world, session, method)
     elif session["mode"] == "subscription" and session["amount_total"]:

@@ -132,9 +132,6 @@ def _next_period(world: World, subscription: Object) -> None:
 def collect_later(world: World, subscription: Object, invoice: Object) -> None:
     """Let a renewal's draft wait for its hour, or treat it as a pause asks."""
     pause = subscription["pause_collection"]
-    if pause and pause["resumes_at"] and pause["resumes_at"] <= world.now:
-        world.change(subscription, "customer.subscription.updated", pause_collection=None)
-        pause = None
     if subscription["status"] == "unpaid" or (pause and pause["behavior"] == "keep_as_draft"):
         world.change(invoice, "invoice.updated", auto_advance=False)
         return
@@ -203,6 +200,16 @@ def cancel_due(world: World, subscription_id: str) -> None:
     with world.on_clock(subscription["test_clock"]):
         if subscription["status"] in RENEWING and subscription["cancel_at"] and subscription["cancel_at"] <= world.now:
             _end(world, subscription)
+
+
+@task
+def resume_collection(world: World, subscription_id: str, moment: int) -> None:
+    """End a pause whose day has come; drafts it kept stay drafts."""
+    subscription = world.raw("subscription", subscription_id)
+    pause = subscription["pause_collection"]
+    if pause and pause["resumes_at"] == moment and subscription["status"] in RENEWING:
+        with world.on_clock(subscription["test_clock"]):
+            world.change(subscription, "customer.subscription.updated", pause_collection=None)
 
 
 @task

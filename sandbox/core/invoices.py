@@ -28,12 +28,12 @@ def finalize(world: World, invoice: Object) -> None:
     due, after = invoice_make.settle(world, invoice["total"], before, invoice["currency"])
     world.change(customer, "customer.updated", next_invoice_sequence=sequence + 1,
                  balance=customer["balance"] - before + after)  # fmt: skip
-    page_url = f"{world.settings.base_url}/_sandbox/objects/invoice/{invoice['id']}"
     values: dict[str, Any] = {
         "status": "open", "number": invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
         "effective_at": world.now, "starting_balance": before, "ending_balance": after, "automatically_finalizes_at": None,
         "amount_due": due, "amount_remaining": due,
-        "hosted_invoice_url": page_url, "invoice_pdf": f"{page_url}/pdf",
+        "hosted_invoice_url": f"{world.settings.base_url}/_sandbox/invoice/{invoice['id']}",
+        "invoice_pdf": f"{world.settings.base_url}/_sandbox/objects/invoice/{invoice['id']}/pdf",
         "status_transitions": invoice["status_transitions"] | {"finalized_at": world.now},
     }  # fmt: skip
     if due > 0:
@@ -92,7 +92,8 @@ def attempt(
 
 def _failed(world: World, invoice: Object, intent: Object, error: StripeError | None) -> None:
     waits, place = world.settings.retry_days, invoice["_retry"]
-    in_dunning = invoice["billing_reason"] != "subscription_create" and invoice["auto_advance"]
+    automatic = invoice["auto_advance"] and invoice["collection_method"] == "charge_automatically"
+    in_dunning = automatic and invoice["billing_reason"] != "subscription_create"
     upcoming = world.now + waits[place] * DAY if in_dunning and place < len(waits) else None
     world.change(invoice, "invoice.updated", attempted=True, attempt_count=invoice["attempt_count"] + 1,
                  next_payment_attempt=upcoming, _retry=place + 1, _charge=intent["latest_charge"])  # fmt: skip

@@ -47,7 +47,7 @@ def create(world: World, params: Params) -> Object:
     if "confirm" not in params and ("off_session" in params or "return_url" in params):
         raise bad_request("`return_url` and `off_session` can only be passed when `confirm` is true.",
                           param="return_url" if "return_url" in params else "off_session")  # fmt: skip
-    method = _method(world, params)
+    method = _method(world, params, params.get("customer"))
     intent = make(
         world, params["amount"], currency, customer=params.get("customer"), description=params.get("description"),
         method=method, data=metadata({}, params.get("metadata")), params=params,
@@ -76,7 +76,7 @@ def update(world: World, params: Params, id: str) -> Object:
         check_amount(world, values["amount"], values["currency"])
     if "customer" in params:
         values["customer"] = world.get("customer", params["customer"], "customer", status=400)["id"]
-    method = _method(world, params)
+    method = _method(world, params, values.get("customer", intent["customer"]))
     if method:
         values |= {"payment_method": method["id"], "status": "requires_confirmation"}
     world.change(intent, **values)
@@ -91,7 +91,7 @@ def confirm(world: World, params: Params, id: str) -> Object:
             f"You cannot confirm this PaymentIntent because it has already {intent['status'].replace('_', ' ')}"
             " after being previously confirmed." if intent["status"] != "canceled" else
             "This PaymentIntent's status is canceled, so it cannot be confirmed.", intent)  # fmt: skip
-    method = _method(world, params)
+    method = _method(world, params, intent["customer"])
     if method:
         world.change(intent, payment_method=method["id"])
     values = given(params, "receipt_email", "setup_future_usage")
@@ -158,20 +158,22 @@ def cancel(world: World, params: Params, id: str) -> Object:
     return intent
 
 
-def _method(world: World, params: Params) -> Object | None:
-    if "payment_method" in params:
-        method = payment_methods.resolve(world, params["payment_method"])
-    else:
+def _method(world: World, params: Params, owner: str | None) -> Object | None:
+    """Return the payment method that was named, if its customer is the one who pays."""
+    if "payment_method" not in params:
         return None
+    method = payment_methods.resolve(world, params["payment_method"])
     if method.get("_detached"):
         raise bad_request(
             "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment,"
             " shared with a connected account without Customer attachment, or was detached from a Customer. It"
             " may not be used again.", param="payment_method")  # fmt: skip
-    owner = params.get("customer")
-    if method["customer"] and owner and method["customer"] != owner:
-        raise bad_request(f"The provided PaymentMethod cannot be attached or used by customer {owner}: it belongs to"
-                          " another one.", param="payment_method")  # fmt: skip
+    if method["customer"] and owner is None:
+        raise bad_request(f"The PaymentMethod {method['id']} belongs to a Customer. Please include the Customer in the"
+                          " `customer` parameter on the PaymentIntent.", param="payment_method")  # fmt: skip
+    if method["customer"] and method["customer"] != owner:
+        raise bad_request(f"The PaymentMethod {method['id']} does not belong to the Customer you supplied: {owner}.",
+                          param="payment_method")  # fmt: skip
     return method
 
 

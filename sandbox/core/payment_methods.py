@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .card_entry import token_of
+from .card_entry import Entry, token_of
 from .cards import TOKENS, Card, token_of_legacy
 from .errors import StripeError, bad_request, missing_object, missing_parameter
 from .operation import Operation, Page, Params, listing, metadata, op, page, retrieving
@@ -59,6 +59,13 @@ def make(
         "customer_account": None, "livemode": False, "metadata": metadata({}, data), "type": "card",
         "_token": token,
     })  # fmt: skip
+
+
+def of_entry(world: World, card: Entry, billing: Params) -> Object:
+    """Create a payment method from a card that was typed."""
+    method = make(world, card.token, billing)
+    world.change(method, card=method["card"] | {"exp_month": card.exp_month, "exp_year": card.exp_year})
+    return method
 
 
 def resolve(world: World, id: str, param: str = "payment_method") -> Object:

@@ -71,6 +71,8 @@ def _found(world: World, params: Params, tried: Rehearsal) -> Object:
     made = tried.heard("invoice.created")
     if made and params.get("preview_mode") != "recurring":
         return made[0]
+    if subscription["status"] == "incomplete":  # what comes after a first invoice that is paid
+        world.change(subscription, status="active")
     cycle.roll(world, subscription, alone=params.get("preview_mode") == "recurring")
     later = tried.heard("invoice.created")[len(made) :]
     if not later:

@@ -64,7 +64,7 @@ def refund(world: World, charge: Object, amount: int, reason: str | None, data: 
         world.schedule(world.settings.refund_seconds, "fail_refund", entry["id"], "lost_or_stolen_card")
     emit(world, "refund.created", entry)
     refunded = charge["amount_refunded"] + amount
-    world.change(charge, "charge.refunded", amount_refunded=refunded, refunded=refunded == charge["amount"])
+    world.change(charge, "charge.refunded", amount_refunded=refunded, refunded=refunded == charge["amount_captured"])
     return entry
 
 

@@ -146,9 +146,10 @@ def _charged(world: World, subscription: Object, items: list[Object], come: list
 
 def _try_out(world: World, subscription: Object, items: list[Object], wish: Wish, **values: Any) -> None:
     """Begin a trial, or move its end; time that was paid for is given back."""
-    if wish.behavior != "none" and subscription["status"] != "trialing":
-        prorations.write(world, subscription, prorations.credits(world, subscription["items"], wish.at))
+    if subscription["status"] != "trialing":
         values["trial_start"] = world.now
+        if wish.behavior != "none":
+            prorations.write(world, subscription, prorations.credits(world, subscription["items"], wish.at))
     free = [item | {"_billed": None} for item in items]
     world.change(subscription, "customer.subscription.updated", trial_end=wish.trial_end, status="trialing",
                  billing_cycle_anchor=wish.trial_end, _number=0,

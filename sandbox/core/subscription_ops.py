@@ -38,6 +38,8 @@ def update(world: World, params: Params, id: str) -> Object:
     if "pause_collection" in params:
         pause = params["pause_collection"] or None
         values["pause_collection"] = pause and {"behavior": pause["behavior"], "resumes_at": pause.get("resumes_at")}
+        if pause and pause.get("resumes_at"):
+            world.schedule_at(pause["resumes_at"], "resume_collection", id, pause["resumes_at"])
     if "trial_settings" in params:
         values["trial_settings"] = {
             "end_behavior": {"billing_cycle_anchor": None} | params["trial_settings"]["end_behavior"]

@@ -24,6 +24,7 @@ from .service import Service
 from .style import frame
 
 PER_PAGE = 50
+MOST_LINKS = 12
 STEPS = (("1 hour", HOUR), ("1 day", DAY), ("1 week", 7 * DAY), ("1 month", 31 * DAY))
 TONES = {"delivered": "good", "failed": "bad", "lost": "bad", "pending": "wait"}
 _ID = re.compile(
@@ -50,8 +51,7 @@ def answer(service: Service, method: str, parts: list[str], query: str, body: by
         service.tick()
         try:
             if name in shop.NAMES and len(parts) == 2:
-                world = service.world
-                return shop.act(world, name, parts[1], form) if method == "POST" else shop.show(world, name, parts[1])
+                return (shop.act if method == "POST" else shop.show)(service.world, name, parts[1], form)
             if method == "POST":
                 return _act(service, name, parts[1:], form)
             return _show(service.world, name, parts[1:], form)
@@ -117,8 +117,22 @@ def _overview(world: World) -> Answer:
     )
     empty = '<p class="soft">Nothing yet: point an SDK at this address.</p>'
     objects = f"<section><h2>Objects</h2>{f'<ul class=kinds>{kinds}</ul>' if kinds else empty}</section>"
-    body = f'<div class="two">{clock}{sums}</div>{objects}{_faults(world)}{_deliveries(world, 12)}'
+    body = f'<div class="two">{clock}{sums}</div>{_shop(world)}{objects}{_faults(world)}{_deliveries(world, 12)}'
     return _page(world, world.settings.account_name, body)
+
+
+def _shop(world: World) -> str:
+    """Return the payment links one can follow to pay like a customer."""
+    links = [link for link in world.all("payment_link") if link["active"]][::-1][:MOST_LINKS]
+    if not links:
+        return ""
+    rows = "".join(
+        f'<li><a href="/_sandbox/pay/{link["id"]}">{escape(", ".join(i["description"] for i in link["_line_items"]))}</a>'
+        f"<span>{escape(display(sum(i['amount_total'] for i in link['_line_items']), link['currency']))}</span></li>"
+        for link in links
+    )
+    hint = '<p class="soft">Follow a payment link and pay with a test card, as a customer does.</p>'
+    return f"<section><h2>Shop</h2>{hint}<ul class=kinds>{rows}</ul></section>"
 
 
 def _faults(world: World) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core import catalog, coupons
+from sandbox.core import catalog, coupons, payment_links
 
 if TYPE_CHECKING:
     from sandbox.core import World
@@ -84,7 +84,19 @@ def stock(world: World) -> Shelf:
         {"id": "FRIEND5", "amount_off": 500, "currency": "usd", "duration": "forever", "name": "Friends of the press"},
     )
     coupons.create_code(world, {"promotion": {"coupon": "WELCOME10"}, "code": "WELCOME"})
+    _shop_window(world, shelf)
     return shelf
+
+
+def _shop_window(world: World, shelf: Shelf) -> None:
+    """Offer a book and a magazine to whoever follows a link."""
+    thanks = {"type": "hosted_confirmation", "hosted_confirmation": {"custom_message": "It is on its way to you."}}
+    book = {"price": shelf.once["usd"][0], "quantity": 1}
+    magazine = {"price": shelf.monthly["usd"][1], "quantity": 1}
+    common = {"allow_promotion_codes": True, "after_completion": thanks}
+    payment_links.create(world, common | {"line_items": [book]})
+    trial = {"subscription_data": {"trial_period_days": 14}}
+    payment_links.create(world, common | trial | {"line_items": [magazine]})
 
 
 def _api_plans(world: World, shelf: Shelf) -> None:

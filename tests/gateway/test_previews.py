@@ -52,10 +52,10 @@ def test_what_is_taken_off_and_put_on_is_told_apart() -> None:
         invoice(line(1000), total_discount_amounts=[{"amount": 100}], total_taxes=taxes, total=1071, amount_due=571)
     )
 
-    assert (shown.subtotal_minor, shown.discount_minor, shown.tax_minor) == (1000, 100, 171)
-    assert (shown.total_minor, shown.balance_minor, shown.due_minor) == (1071, 500, 571)
-    assert shown.subtotal_minor - shown.discount_minor + shown.tax_minor == shown.total_minor
-    assert shown.total_minor - shown.balance_minor == shown.due_minor
+    assert (shown.subtotal_minor, shown.discount_minor, shown.tax_minor) == (1000, -100, 171)
+    assert (shown.total_minor, shown.balance_minor, shown.due_minor) == (1071, -500, 571)
+    assert shown.subtotal_minor + shown.discount_minor + shown.tax_minor == shown.total_minor
+    assert shown.total_minor + shown.balance_minor == shown.due_minor
 
 
 def test_a_total_below_zero_is_credit_and_nothing_is_due() -> None:

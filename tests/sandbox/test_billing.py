@@ -274,6 +274,21 @@ def test_canceling_twice_is_an_error(client: Client) -> None:
     assert client.refused("DELETE", f"/v1/subscriptions/{sub['id']}").status == 404
 
 
+def test_a_pause_ends_on_its_day(client: Client) -> None:
+    sub = _subscribe(client)
+    until = client.world.now + 5 * DAY
+    pause = {"behavior": "void", "resumes_at": until}
+    client.post(f"/v1/subscriptions/{sub['id']}", pause_collection=pause)
+
+    client.world.advance(5 * DAY - 1)
+    assert client.get(f"/v1/subscriptions/{sub['id']}")["pause_collection"] == pause
+    client.world.advance(1)
+
+    assert client.get(f"/v1/subscriptions/{sub['id']}")["pause_collection"] is None
+    client.world.advance(27 * DAY)
+    assert [i["status"] for i in _invoices(client, sub)] == ["paid", "paid"]
+
+
 @pytest.mark.parametrize(
     ("behavior", "status"), [("void", "void"), ("mark_uncollectible", "uncollectible"), ("keep_as_draft", "draft")]
 )

@@ -160,6 +160,25 @@ def test_a_subscription_begins_with_its_first_payment(client: Client) -> None:
     assert len(client.get("/v1/subscriptions", status="all")["data"]) == 1
 
 
+@pytest.mark.parametrize(("passed", "status"), [(True, "active"), (False, "incomplete")])
+def test_the_bank_decides_whether_a_subscription_begins(client: Client, passed: bool, status: str) -> None:
+    session = _session(client, 900, "month")
+    complete(client.world, _stored(client, session), BANK_ASKS)
+    intent = intent_of(client.world, _stored(client, session))
+    assert intent is not None
+
+    payment_intents.authenticate(client.world, intent, passed=passed)
+
+    assert client.get("/v1/subscriptions", status="all")["data"][0]["status"] == status
+    if not passed:
+        complete(client.world, _stored(client, session))
+    after = _after(client, session)
+    assert (after["status"], client.get(f"/v1/subscriptions/{after['subscription']}")["status"]) == (
+        "complete",
+        "active",
+    )
+
+
 def test_a_trial_keeps_the_card_and_bills_later(client: Client) -> None:
     session = _session(client, 900, "month", subscription_data={"trial_period_days": 7})
     assert session["amount_total"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from typing import Any
 
@@ -10,7 +11,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sandbox.core import disputes, events, money, payouts, render, snapshot, wire
+from sandbox.core import (
+    checkout_visit,
+    disputes,
+    events,
+    money,
+    payment_intents,
+    payment_links,
+    payouts,
+    render,
+    snapshot,
+    wire,
+)
+from sandbox.core.errors import StripeError
 from sandbox.core.settings import DAY, HOUR
 from sandbox.core.store import Object
 from tests.sandbox.client import Client, Refused, kept_events, world
@@ -199,6 +212,25 @@ class Account(RuleBasedStateMachine):
             assert (invoice["total"], invoice["subtotal"]) == (shown["total"], shown["subtotal"])
             assert [line["amount"] for line in invoice["lines"]] == [x["amount"] for x in shown["lines"]["data"]]
 
+    @rule(card=st.sampled_from(CARDS), recurs=st.booleans(), trial=st.sampled_from([0, 0, 5]), held=st.booleans())
+    def shop(self, card: str, recurs: bool, trial: int, held: bool) -> None:
+        """Somebody follows a payment link, and after a decline tries again with another card."""
+        more: dict[str, Any] = {"subscription_data": {"trial_period_days": trial}} if recurs and trial else {}
+        if held and not recurs:
+            more = {"payment_intent_data": {"capture_method": "manual", "setup_future_usage": "off_session"}}
+        price = self.price if recurs else self.client.price(2100, None)["id"]
+        link = self.client.post("/v1/payment_links", line_items=[{"price": price, "quantity": 1}], **more)
+        session = payment_links.visit(self.world, self.world.raw("payment_link", link["id"]))
+        for each in (card, "pm_card_visa"):
+            with contextlib.suppress(StripeError):
+                checkout_visit.complete(self.world, session, each)
+
+    @rule(place=st.integers(0, 99), passed=st.booleans())
+    def bank_answers(self, place: int, passed: bool) -> None:
+        intent = self._pick("payment_intent", place)
+        if intent and intent["status"] == "requires_action":
+            payment_intents.authenticate(self.world, intent, passed=passed)
+
     @rule(balance=st.integers(-9000, 9000))
     def owe(self, balance: int) -> None:
         self.client.post(f"/v1/customers/{self.customer}", balance=balance)
@@ -282,6 +314,20 @@ class Account(RuleBasedStateMachine):
                     invoice["amount_due"] + invoice["ending_balance"]
                 )
             assert invoice["amount_due"] >= 0
+
+    @precondition(_ready)
+    @invariant()
+    def a_session_is_complete_once_and_paid_once(self) -> None:
+        for session in self.world.all("checkout.session"):
+            intent = self.world.find("payment_intent", session["_intent"])
+            if intent is None:
+                continue
+            charges = [
+                c for c in self.world.all("charge", "payment_intent", intent["id"]) if c["status"] == "succeeded"
+            ]
+            assert len(charges) == (session["status"] == "complete")
+            assert [c["amount"] for c in charges] == [session["amount_total"]] * len(charges)
+            assert (session["url"] is None) == (session["status"] != "open")
 
     @precondition(_ready)
     @invariant()

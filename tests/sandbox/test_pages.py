@@ -43,6 +43,14 @@ def test_the_overview_lists_objects_balance_and_clock(server: Server) -> None:
     assert "+ 1 week" in page
 
 
+def test_the_overview_leads_into_the_shop(server: Server) -> None:
+    client = Client(server.world)
+    assert "Shop" not in _page(server)
+    link = client.post("/v1/payment_links", line_items=[{"price": client.price(900, None)["id"], "quantity": 1}])
+
+    assert f'<a href="/_sandbox/pay/{link["id"]}">Magazine</a><span>9.00 usd</span>' in _page(server)
+
+
 def test_the_clock_advances(server: Server) -> None:
     before = server.world.now
 

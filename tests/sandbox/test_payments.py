@@ -458,3 +458,83 @@ def test_a_refund_failing_by_hand_is_told(client: Client) -> None:
     refunds.fail_refund(client.world, refund["id"], "declined")
 
     assert client.get(f"/v1/refunds/{refund['id']}")["failure_reason"] == "declined"
+
+
+def test_a_partly_captured_charge_is_refunded_with_what_was_captured(client: Client) -> None:
+    intent = client.pay(5000, capture_method="manual")
+    client.post(f"/v1/payment_intents/{intent['id']}/capture", amount_to_capture=3000)
+
+    refund = client.post("/v1/refunds", payment_intent=intent["id"])
+
+    assert refund["amount"] == 3000
+    assert client.get(f"/v1/charges/{refund['charge']}")["refunded"] is True
+    again = client.refused("POST", "/v1/refunds", {"payment_intent": intent["id"]})
+    assert again.error["code"] == "charge_already_refunded"
+
+
+def test_a_saved_card_pays_only_for_its_customer(client: Client) -> None:
+    owner, other = client.customer()["id"], client.customer()["id"]
+    card = client.get(f"/v1/customers/{owner}/payment_methods")["data"][0]["id"]
+    params = {"amount": 900, "currency": "usd", "payment_method": card}
+
+    for more in ({}, {"customer": other}):
+        refused = client.refused("POST", "/v1/payment_intents", params | more)
+        assert refused.error["param"] == "payment_method"
+    assert client.pay(900, card=card, customer=owner, off_session=True)["status"] == "succeeded"
+
+
+def test_a_saved_card_that_needs_its_owner_is_declined_without_him(client: Client) -> None:
+    customer = client.customer("pm_card_threeDSecure2Required")["id"]
+    card = client.get("/v1/payment_methods", customer=customer)["data"][0]["id"]
+
+    with pytest.raises(Refused) as caught:
+        client.pay(900, card=card, customer=customer, off_session=True)
+
+    error = caught.value.error
+    assert (caught.value.status, error["code"], error["decline_code"]) == (
+        402,
+        "authentication_required",
+        "authentication_required",
+    )
+    assert error["payment_intent"]["status"] == "requires_payment_method"
+
+
+def test_a_held_payment_can_be_let_go_with_a_reason(client: Client) -> None:
+    intent = client.pay(5000, capture_method="manual")
+
+    gone = client.post(f"/v1/payment_intents/{intent['id']}/cancel", cancellation_reason="duplicate")
+
+    assert (gone["status"], gone["cancellation_reason"], gone["amount_capturable"]) == ("canceled", "duplicate", 0)
+    wrong = {"cancellation_reason": "boredom"}
+    refused = client.refused("POST", f"/v1/payment_intents/{intent['id']}/cancel", wrong)
+    assert refused.error["param"] == "cancellation_reason"
+
+
+def test_an_empty_text_clears_what_a_customer_has(client: Client) -> None:
+    customer = client.post(
+        "/v1/customers", name="A", phone="1", description="x", address={"line1": "Mill Lane"}, metadata={"a": "1"}
+    )["id"]
+
+    cleared = client.post(
+        f"/v1/customers/{customer}", name="", phone="", description="", address="", metadata={"a": ""}
+    )
+
+    assert [cleared[name] for name in ("name", "phone", "description", "address", "metadata")] == [None] * 4 + [{}]
+
+
+def test_the_default_price_of_a_product_is_not_archived(client: Client) -> None:
+    price = client.price(900, None)
+    client.post(f"/v1/products/{price['product']}", default_price=price["id"])
+
+    refused = client.refused("POST", f"/v1/prices/{price['id']}", {"active": False})
+    other = client.post("/v1/prices", product=price["product"], currency="usd", unit_amount=1000)
+    client.post(f"/v1/products/{price['product']}", default_price=other["id"])
+
+    assert "default price" in refused.error["message"]
+    assert client.post(f"/v1/prices/{price['id']}", active=False, nickname="Old")["active"] is False
+
+
+def test_a_typed_number_that_is_no_test_card_is_refused(client: Client) -> None:
+    for number, code in (("4111111111111111", "card_declined"), ("4242424242424241", "incorrect_number")):
+        card = {"number": number, "exp_month": 4, "exp_year": 2031}
+        assert client.refused("POST", "/v1/payment_methods", {"type": "card", "card": card}).error["code"] == code

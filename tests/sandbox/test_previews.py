@@ -149,6 +149,17 @@ def test_a_new_trial_is_free_and_says_what_comes_then(client: Client) -> None:
     assert (first["total"], then["total"], then["created"]) == (0, 2000, end)
 
 
+def test_a_new_subscription_says_what_comes_after_its_first_invoice(client: Client) -> None:
+    customer, coupon = client.customer()["id"], client.post("/v1/coupons", percent_off=50, duration="once")["id"]
+    wish = {"items": [{"price": client.price(2000)["id"]}]}
+    more = {"customer": customer, "subscription_details": wish, "discounts": [{"coupon": coupon}]}
+
+    first, then = _preview(client, **more), _preview(client, **more, preview_mode="recurring")
+
+    assert (first["total"], then["total"]) == (1000, 2000)
+    assert first["created"] == client.world.now < then["created"]
+
+
 def test_a_subscription_for_nobody_yet_can_be_previewed(client: Client) -> None:
     wish = {"items": [{"price": client.price(2000)["id"]}]}
 

@@ -217,6 +217,55 @@ def test_a_link_opens_a_session_and_thanks(client: Client) -> None:
     assert (closed.status_code, "no longer active" in closed.text) == (404, True)
 
 
+def _sent(client: Client, **params: Any) -> dict[str, Any]:
+    customer = client.post("/v1/customers", email="b@example.com", balance=-200)["id"]
+    client.post("/v1/invoiceitems", customer=customer, amount=2700, currency="usd", description="Translation")
+    invoice = client.post(
+        "/v1/invoices",
+        customer=customer,
+        collection_method="send_invoice",
+        days_until_due=14,
+        pending_invoice_items_behavior="include",
+    )
+    return client.post(f"/v1/invoices/{invoice['id']}/send")
+
+
+def test_a_sent_invoice_is_paid_on_its_page(client: Client) -> None:
+    invoice = _sent(client)
+    url = invoice["hosted_invoice_url"]
+    page = _get(url).text
+    assert all(text in page for text in ("Translation", "27.00 USD", "-2.00 USD", "25.00 USD", "due on 20"))
+
+    refused = _send(url, **GOOD | {"number": "4000000000000002"})
+    paid = _send(url, **GOOD)
+
+    assert (refused.status_code, "Your card was declined." in refused.text) == (402, True)
+    assert "is paid" in _get(paid.headers["location"]).text
+    assert _send(url, **GOOD).status_code == 303
+    after = client.get(f"/v1/invoices/{invoice['id']}")
+    assert (after["status"], after["amount_paid"], after["next_payment_attempt"]) == ("paid", 2500, None)
+    assert len([c for c in client.get("/v1/charges")["data"] if c["paid"]]) == 1
+
+
+def test_the_bank_may_ask_about_an_invoice(client: Client) -> None:
+    url = _sent(client)["hosted_invoice_url"]
+
+    asked = _send(url, **GOOD | {"number": "4000000000003220"}).headers["location"]
+    back = [_send(asked, passed="yes").headers["location"] for _ in range(2)]
+
+    assert back == [url, url]
+    assert "is paid" in _get(url).text
+
+
+def test_an_invoice_that_is_not_open_says_why(client: Client) -> None:
+    invoice = _sent(client)
+    client.post(f"/v1/invoices/{invoice['id']}/void")
+    draft = client.post("/v1/invoices", customer=invoice["customer"])["id"]
+
+    assert "is void" in _get(invoice["hosted_invoice_url"]).text
+    assert "not finished" in _get(invoice["hosted_invoice_url"].replace(invoice["id"], draft)).text
+
+
 def test_the_pages_run_nothing_and_load_nothing(client: Client) -> None:
     client.world.change(client.world.raw("product", client.post("/v1/products", name="<b>x</b>")["id"]), active=True)
     session = _session(client, customer_email='"><script>@example.com')

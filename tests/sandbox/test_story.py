@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from sandbox.cli import main
-from sandbox.core import World, money, render, snapshot
+from sandbox.core import World, money, payment_links, render, snapshot
+from sandbox.core.rehearsal import rehearsing
 from sandbox.core.settings import DAY
 from sandbox.story.account import Plan, build
 from sandbox.story.live import Life
@@ -59,6 +60,13 @@ def test_the_demo_has_every_kind_of_price(demo: World) -> None:
     assert {p["tiers_mode"] for p in prices} == {None, "graduated", "volume"}
     assert {(p["recurring"] or {}).get("interval") for p in prices} == {None, "month", "year"}
     assert not all(p["active"] for p in prices)
+
+
+def test_the_demo_has_something_to_buy(demo: World) -> None:
+    links = list(demo.all("payment_link"))
+
+    with rehearsing(demo):
+        assert [payment_links.visit(demo, link)["mode"] for link in links] == ["payment", "subscription"]
 
 
 def test_the_story_grows_churns_and_recovers(demo: World) -> None:

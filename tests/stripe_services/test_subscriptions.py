@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,16 +12,14 @@ from financial.errors import FinancialError, OutcomeUnknown, RequestRefused
 from financial.models import (
     MrrSpan,
     StripeCredential,
-    StripeCustomer,
     StripeInvoice,
-    StripePrice,
     StripeRequest,
-    StripeSubscription,
 )
 from financial.reports.recurring import mrr
-from financial.stripe_services import ItemChange, StripeService, terms_of
+from financial.stripe_services import StripeService, terms_of
 from sandbox.http.server import Server
 from tests.conftest import TEST_KEY
+from tests.subscribers import as_changed, coupon, payer, priced, subscribed
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.oldest_sdk]
 
@@ -33,36 +30,8 @@ def service(sandbox: Server) -> StripeService:
     return StripeService()
 
 
-def payer(service: StripeService, card: str = "pm_card_visa") -> StripeCustomer:
-    """A customer whose card is saved."""
-    customer = service.create_customer("ada@example.com", "Ada")
-    attached = service.gateway.act(
-        "payment_methods", "attach", card, {"customer": customer.stripe_id}, idempotency_key=f"attach-{customer.pk}"
-    )
-    body = {"invoice_settings": {"default_payment_method": attached["id"]}}
-    return service._change(customer, "customer", "update", body, None)
-
-
-def priced(service: StripeService, amount: str = "9.00", **cycle: Any) -> StripePrice:
-    return service.create_price(service.create_product("Magazine"), Decimal(amount), recurring=True, **cycle)
-
-
-def subscribed(service: StripeService, amount: str = "9.00", **options: Any) -> StripeSubscription:
-    return service.create_subscription(payer(service), priced(service, amount), **options)
-
-
-def as_changed(subscription: StripeSubscription, quantity: int, price: StripePrice | None = None) -> list[ItemChange]:
-    item = terms_of(subscription).items[0]
-    return [ItemChange(item.stripe_id, price.stripe_id if price else item.price_stripe_id, quantity)]
-
-
 def monthly(service: StripeService) -> list[int]:
     return [amount.minor for amount in mrr(service.credential)]
-
-
-def coupon(service: StripeService, **terms: Any) -> str:
-    made = service.gateway.create("coupons", terms, idempotency_key=f"coupon-{terms}")
-    return str(made["id"])
 
 
 def test_a_subscription_comes_with_its_invoice_and_its_recurring_revenue(service: StripeService) -> None:
@@ -76,7 +45,7 @@ def test_a_subscription_comes_with_its_invoice_and_its_recurring_revenue(service
 def test_a_lasting_discount_lowers_recurring_revenue_from_the_first_answer_on(service: StripeService) -> None:
     coupon(service, id="LOYAL", percent_off=25, duration="forever")
 
-    subscription = subscribed(service, discount=service.find_discount("LOYAL"))
+    subscription = subscribed(service, coupon="LOYAL")
 
     assert [one.percent for one in terms_of(subscription).discounts] == [Decimal(25)]
     assert monthly(service) == [675]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -160,42 +159,6 @@ def test_a_declined_card_is_said_at_its_field_and_the_payment_is_kept(
     assert payment.has_failed
     assert reverse("financial:payment", args=[payment.stripe_id]) in answer.content.decode()
     assert AuditEvent.objects.get().action == "payment.declined"
-
-
-def subscribable(credential: StripeCredential, **values: Any) -> StripePrice:
-    service = StripeService(credential)
-    product = service.create_product("Club")
-    return service.create_price(product, Decimal("5"), recurring=True, interval="month", **values)
-
-
-def test_a_subscription_with_a_trial_is_created(sandbox: Server, credential: StripeCredential, staff: Client) -> None:
-    price = subscribable(credential)
-    StripeService(credential).create_customer("ada@example.com")
-    answer = post(staff, "subscription-new", price=price.stripe_id, quantity="2")
-    subscription = StripeSubscription.objects.get()
-    assert answer["Location"] == reverse("financial:subscription", args=[subscription.stripe_id])
-    assert (subscription.status, subscription.quantity, subscription.price) == ("trialing", 2, price)
-
-
-def test_a_subscription_without_a_payment_method_is_refused_at_the_customer(
-    sandbox: Server, credential: StripeCredential, staff: Client
-) -> None:
-    price = subscribable(credential)
-    StripeService(credential).create_customer("ada@example.com")
-    answer = post(staff, "subscription-new", price=price.stripe_id, trial_days="0")
-    assert "no default payment method" in refused(answer)["customer"]
-    assert not StripeSubscription.objects.exists()
-
-
-def test_stripes_own_refusal_of_a_missing_payment_method_is_shown(
-    sandbox: Server, credential: StripeCredential, staff: Client
-) -> None:
-    price = subscribable(credential)
-    customer = StripeService(credential).create_customer("ada@example.com")
-    StripeCustomer.objects.filter(pk=customer.pk).update(default_payment_method_stripe_id="pm_gone")
-    errors = refused(post(staff, "subscription-new", price=price.stripe_id, trial_days="0"))
-    assert "payment" in " ".join(errors.values())
-    assert not StripeSubscription.objects.exists()
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -328,7 +328,7 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
 
     assert "Payout: account closed" in text and "$77.00" in text
     assert "In suspense" in text and "climate_order_purchase" in text
-    assert "2 attempts" in text and "$42.00" in text and "tried again" in text
+    assert "2 attempts" in text and "$42.00" in text and "next try" in text
 
 
 def test_the_stream_shows_one_kind_of_activity(page, shop):

@@ -102,7 +102,7 @@ def test_an_object_is_shown_with_what_belongs_to_it(name: str, credential: Strip
     assert row.stripe_id in text
     wanted = {
         "product": ("Novel", "$29.99 USD per month", "Ada Lovelace", "Subscribe a customer"),
-        "customer": ("ada@example.com", "Novel", "A-1", "Received in USD", "Payment of $29.99 USD succeeded"),
+        "customer": ("ada@example.com", "Novel", "A-1", "Paid net, USD", "Payment of $29.99 USD succeeded"),
         "payment": ("Visa ••••4242 was charged $29.99 USD", "$5.00 USD refunded", "Customer disputed", "≈ $1.17"),
         "subscription": ("Novel", "per month", "A-1", "Subscription created"),
     }[name]

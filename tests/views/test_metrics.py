@@ -73,7 +73,7 @@ def test_the_table_is_the_twin_of_the_chart(page: Any, shop: StripeCredential) -
 
     html = page()
 
-    assert 'aria-label="Movements of MRR, Jan 2026 to Mar 2026: new $15.00, churn $10.00."' in html
+    assert "<figcaption>Movements of MRR, Jan 2026 to Mar 2026: new $15.00, churn $10.00.</figcaption>" in html
     assert "March 2026" in html and "−<span" in html
 
 

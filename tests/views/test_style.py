@@ -14,8 +14,8 @@ from tests.views import factory
 
 TEMPLATES = Path(financial.__file__).parent / "templates" / "financial"
 PARTS_OF_PAGES = re.compile(r"_no_.*|_mini_.*|.*_row|.*_cell")
-# Not shown: what draws a whole list and its filters, and the sections of the books, made of those that are.
-WHOLE_PIECES = {"_table", "_filters", "_ledger_nav"}
+# Not shown: what draws a whole list, its filters, the sections of the books and one report; made of those that are.
+WHOLE_PIECES = {"_table", "_filters", "_ledger_nav", "_headlines"}
 
 
 def included() -> dict[str, set[str]]:

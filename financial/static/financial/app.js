@@ -36,6 +36,27 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
+  // A chart by keyboard: one stop of the Tab key, then arrows from point to point, each one said.
+  document.addEventListener("keydown", (event) => {
+    const chart = event.target.closest?.("svg.chart");
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (!chart || step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // elsewhere arrows may turn pages
+    const points = [...chart.querySelectorAll(".hit")];
+    const at = points.findIndex((point) => point.classList.contains("on"));
+    const next = Math.min(Math.max((at < 0 && step < 0 ? points.length : at) + step, 0), points.length - 1);
+    points.forEach((point, i) => point.classList.toggle("on", i === next));
+    chart.nextElementSibling.textContent = points[next].querySelector(".tip").textContent;
+  });
+  document.addEventListener("focusout", (event) => {
+    event.target.closest?.("svg.chart")?.querySelectorAll(".on").forEach((point) => point.classList.remove("on"));
+  });
+  document.querySelectorAll("svg.chart").forEach((chart) => {
+    chart.tabIndex = 0;
+    chart.insertAdjacentHTML("afterend", '<p class="sr" role="status"></p>');
+  });
+
   // Copy an id or address.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

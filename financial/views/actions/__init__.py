@@ -17,7 +17,14 @@ from financial.views.actions.customers import CustomerCreate, CustomerEdit
 from financial.views.actions.pay_pages import CheckoutPage, PaymentLink, PayPageList
 from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
 from financial.views.actions.payments import PaymentNew
-from financial.views.actions.subscriptions import SubscriptionCreate
+from financial.views.actions.plans import SubscriptionChange, SubscriptionCreate
+from financial.views.actions.subscriptions import (
+    SubscriptionCancel,
+    SubscriptionCancelNow,
+    SubscriptionKeep,
+    SubscriptionPause,
+    SubscriptionResume,
+)
 
 __all__ = [
     "Change",
@@ -40,5 +47,11 @@ __all__ = [
     "ProductCreate",
     "ProductEdit",
     "ProductUnarchive",
+    "SubscriptionCancel",
+    "SubscriptionCancelNow",
+    "SubscriptionChange",
     "SubscriptionCreate",
+    "SubscriptionKeep",
+    "SubscriptionPause",
+    "SubscriptionResume",
 ]

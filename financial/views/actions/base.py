@@ -55,11 +55,23 @@ class Action(StaffView):
         form = self.form(request.POST)
         if not form.is_valid():
             return self.show(form, status=422)
+        service = stripe_services.StripeService(self.credential)
         try:
-            row = self.act(stripe_services.StripeService(self.credential), form)
+            first = self.before(service, form)
+            if first is not None:
+                return first
+            row = self.act(service, form)
         except FinancialError as error:
             return self.refused(form, error)
         return self.done(row, form)
+
+    def before(self, service: stripe_services.StripeService, form: Any) -> HttpResponse | None:
+        """Return what is to be shown before the form may do its work, such as a preview; None where it may.
+
+        Raises:
+            FinancialError: that could not be found out; nothing was done.
+        """
+        return None
 
     def form(self, data: Any, **options: Any) -> forms.ActionForm:
         return self.form_class(data, credential=self.credential, **options)

@@ -9,6 +9,7 @@ import orjson
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
+from financial import stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -18,12 +19,13 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
-from financial.paging import bounded_count
+from financial.paging import BoundedCount, bounded_count
 from financial.pricing import fee_drift_minor, price_words
+from financial.reports import recurring
 from financial.reports.payment_standing import Standing
+from financial.views import subscription_words
 from financial.views.base import StaffView
 from financial.views.mirror import rows, timeline
-from financial.views.mirror.lists import payment_sums
 
 NEWEST = 10
 STRIPE_ID = re.compile(r"\A[a-z]{2,10}_[A-Za-z0-9_]{1,200}\Z")
@@ -98,16 +100,15 @@ class CustomerDetail(MirrorDetail):
 
     def parts(self, row: StripeCustomer) -> dict[str, Any]:
         payments = StripePaymentIntent.objects.of(self.credential).filter(customer=row)
-        subscriptions = StripeSubscription.objects.of(self.credential).filter(customer=row)
-        newest, count = self.newest_payments(customer=row), bounded_count(payments)
+        newest = self.newest_payments(customer=row)
+        (line,) = rows.customer_rows(row.credential, [row])
         return {
+            "line": line,
+            "since": recurring.paying_since(row.credential, row.stripe_id),
             "payments": newest,
-            "payment_count": count,
-            "sums": payment_sums(payments, count),
-            "last_payment": newest[0].payment if newest else None,
+            "payment_count": bounded_count(payments),
             "subscriptions": self.newest_subscriptions(customer=row),
-            "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
-            "subscription_count": bounded_count(subscriptions),
+            "subscription_count": BoundedCount(line.subscriptions),
             "invoices": row.invoices.newest()[:NEWEST],
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
         }
@@ -148,8 +149,23 @@ class SubscriptionDetail(MirrorDetail):
         )
 
     def parts(self, row: StripeSubscription) -> dict[str, Any]:
+        terms = stripe_services.terms_of(row)
+        mrr = recurring.mrr_of(row.credential, "subscription", [row.stripe_id])
         return {
-            "line": rows.subscription_row(row),
+            "line": rows.subscription_row(row, mrr.get(row.stripe_id, ())),
+            "terms": terms,
+            "pause": subscription_words.PAUSE_WORDS.get(terms.pause, ""),
+            "discounts": [(one.name, subscription_words.reduction(one)) for one in terms.discounts],
+            "actions": subscription_words.possible(row, terms) if self.can() else (),
+            "has_next": row.status in subscription_words.CHANGEABLE,
+            "pay_url": self._pay_url(row),
             "invoices": row.invoices.newest()[:NEWEST],
             "timeline": timeline.of_subscription(row),
         }
+
+    def _pay_url(self, row: StripeSubscription) -> str:
+        """Return where the customer confirms a first payment; whoever has this address can pay, so not all staff see it."""
+        if row.status != "incomplete" or not self.can():
+            return ""
+        newest = row.invoices.filter(stripe_id=row.latest_invoice_stripe_id, status="open").first()
+        return stripe_services.hosted_invoice_url(newest) if newest else ""

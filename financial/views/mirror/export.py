@@ -58,3 +58,8 @@ def amounts(amount_minor: int | None, currency: str) -> tuple[int | str, Decimal
         return "", ""
     known = currency.lower() in money.CURRENCIES
     return amount_minor, money.to_major(amount_minor, currency) if known else ""
+
+
+def by_currency(sums: Iterable[tuple[int, str]]) -> str:
+    """Return amounts of several currencies as one cell, in major units: `12.50 EUR; 900 JPY`."""
+    return "; ".join(f"{amounts(minor, currency)[1]} {currency.upper()}" for minor, currency in sums)

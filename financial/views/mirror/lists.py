@@ -75,18 +75,20 @@ class CustomerList(MirrorList):
     section, permission = "customers", "financial.view_stripecustomer"
     model, filterset, name, noun = StripeCustomer, filters.CustomerFilter, "customers", "customer"
     sorts = {"date": "created_at", "name": "name", "email": "email"}
+    more_filters = ("country", "dispute")
     columns = (
         Column("Customer", "name"),
-        Column("E-mail", "email"),
-        Column("Subscriptions"),
+        Column("Status"),
         Column("MRR", is_number=True),
+        Column("Paid net", is_number=True),
         Column("Payments", is_number=True),
         Column("Last payment"),
+        Column("Subscriptions"),
         Column("Created", "date"),
     )
     export_header = (
-        "id", "name", "email", "phone", "active subscriptions", "subscriptions", "payments", "last_payment_at (zone)",
-        "created_at (zone)", "deleted", "mode",
+        "id", "name", "email", "phone", "status", "mrr", "paid net", "active subscriptions", "subscriptions", "payments",
+        "last_payment_at (zone)", "created_at (zone)", "deleted", "mode",
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
@@ -100,7 +102,9 @@ class CustomerList(MirrorList):
     def export_cells(self, row: rows.CustomerRow) -> Sequence[Any]:
         customer = row.customer
         return (
-            customer.stripe_id, customer.name, customer.email, customer.phone, row.active, row.subscriptions,
+            customer.stripe_id, customer.name, customer.email, customer.phone, row.state,
+            export.by_currency((amount.minor, amount.currency) for amount in row.mrr),
+            export.by_currency((paid.net_minor, paid.currency) for paid in row.paid), row.active, row.subscriptions,
             row.payments, row.last_payment_at, customer.created_at, customer.is_deleted, _mode(customer),
         )  # fmt: skip
 
