@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver
 from financial import checks, conf
 from financial.errors import NoActiveCredential
 from financial.gateway import API_VERSION
+from financial.views.base import NAV
 from studio import urls
 
 ROOT = Path(__file__).parents[1]
@@ -112,3 +113,8 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_the_documentation_exists(page: str) -> None:
     assert (ROOT / "docs" / f"{page}.md").read_text().startswith("# ")
+
+
+def test_every_key_of_the_sidebar_is_documented() -> None:
+    row = next(line for line in OPERATIONS.splitlines() if line.startswith("| `g` and a letter |"))
+    assert sorted(re.findall(r"`(\w)` ", row.split("|")[2])) == sorted(item.key for item in NAV)

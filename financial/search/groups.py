@@ -40,10 +40,10 @@ class Found:
     after: str = ""
 
 
-def find(credential: StripeCredential, search: Search, groups: Iterable[Source]) -> list[Found]:
+def find(credential: StripeCredential, search: Search, groups: Iterable[Source], *, shown: int = SHOWN) -> list[Found]:
     """Return the newest hits of each kind, without those that have none; a constant number of queries."""
     scope = Scope(credential, search)
-    found = (_page(scope, source, SHOWN, "") for source in groups)
+    found = (_page(scope, source, shown, "") for source in groups)
     return [group for group in found if group.hits]
 
 

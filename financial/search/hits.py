@@ -99,7 +99,7 @@ def products(credential: StripeCredential, found: Sequence[Any]) -> list[Hit]:
         Hit(
             _places("product", row),
             str(row),
-            _joined(words.get(row.default_price_stripe_id, "").capitalize(), row.description),
+            _joined(words.get(row.default_price_stripe_id, ""), row.description),
             row.created_at,
             status="deleted" if row.is_deleted else "active" if row.active else "archived",
             status_kind="active",

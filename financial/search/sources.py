@@ -265,7 +265,7 @@ SOURCES: tuple[Source, ...] = (
         frozenset({"status"}),
     ),
     Source(
-        "invoices", "Invoices", "transactions", places.CUSTOMERS, StripeInvoice, _INVOICES.narrowed, hits.invoices,
+        "invoices", "Invoices", "invoices", places.CUSTOMERS, StripeInvoice, _INVOICES.narrowed, hits.invoices,
         _lean("customer"),
     ),
     Source(

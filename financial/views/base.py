@@ -39,28 +39,29 @@ UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True)
 class NavItem:
-    """One line of the sidebar; shown to those with the permission."""
+    """One line of the sidebar, shown to those with the permission; `key` behind a g goes there."""
 
     section: str
     label: str
     url_name: str
     permission: str
+    key: str
 
 
 NAV = (
-    NavItem("overview", "Overview", "financial:overview", "financial.view_transaction"),
-    NavItem("revenue", "Revenue", "financial:revenue", "financial.view_transaction"),
-    NavItem("ledger", "Ledger", "financial:transactions", "financial.view_transaction"),
-    NavItem("stripe", "Stripe", "financial:stripe", "financial.view_stripepaymentintent"),
-    NavItem("payments", "Payments", "financial:payments", "financial.view_stripepaymentintent"),
-    NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription"),
-    NavItem("metrics", "Metrics", "financial:metrics", "financial.view_stripesubscription"),
-    NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer"),
-    NavItem("products", "Products", "financial:products", "financial.view_stripeproduct"),
-    NavItem("payouts", "Payouts", "financial:payouts", "financial.view_stripepayout"),
-    NavItem("exports", "Exports", "financial:exports", "financial.view_transaction"),
-    NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun"),
-    NavItem("webhook", "Webhooks", "financial:events", "financial.view_stripewebhookevent"),
+    NavItem("overview", "Overview", "financial:overview", "financial.view_transaction", "o"),
+    NavItem("revenue", "Revenue", "financial:revenue", "financial.view_transaction", "r"),
+    NavItem("ledger", "Ledger", "financial:transactions", "financial.view_transaction", "l"),
+    NavItem("stripe", "Stripe", "financial:stripe", "financial.view_stripepaymentintent", "d"),
+    NavItem("payments", "Payments", "financial:payments", "financial.view_stripepaymentintent", "p"),
+    NavItem("subscriptions", "Subscriptions", "financial:subscriptions", "financial.view_stripesubscription", "s"),
+    NavItem("metrics", "Metrics", "financial:metrics", "financial.view_stripesubscription", "m"),
+    NavItem("customers", "Customers", "financial:customers", "financial.view_stripecustomer", "c"),
+    NavItem("products", "Products", "financial:products", "financial.view_stripeproduct", "i"),
+    NavItem("payouts", "Payouts", "financial:payouts", "financial.view_stripepayout", "b"),
+    NavItem("exports", "Exports", "financial:exports", "financial.view_transaction", "x"),
+    NavItem("sync", "Sync", "financial:sync", "financial.view_syncrun", "y"),
+    NavItem("webhook", "Webhooks", "financial:events", "financial.view_stripewebhookevent", "w"),
 )
 
 

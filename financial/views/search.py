@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -143,18 +144,22 @@ class SearchPage(StaffView):
         query = {"q": asked.text, "type": found.source.name}
         if "type" in self.request.GET:
             query["after"] = found.after
-        lines = tuple(Line(hit, self._address(list(hit.places))) for hit in found.hits)
+        lines = tuple(Line(hit, self._address(hit.places)) for hit in found.hits)
         return Group(found.source, lines, urlencode(query) if found.after else "")
 
-    def _address(self, places: list[Place]) -> str:
-        """Return the first of these pages one may see."""
-        for place in places:
-            if self.can(place.permission):
-                try:
-                    return reverse(f"financial:{place.page}", args=[place.key])
-                except NoReverseMatch:  # an id somebody chose, with a slash in it
-                    continue
-        return ""
+    def _address(self, places: Sequence[Place]) -> str:
+        return address_of(places, self.can)
+
+
+def address_of(places: Sequence[Place], may: Callable[[str], bool]) -> str:
+    """Return the first of these pages one may see; `may` says whether one has a permission."""
+    for place in places:
+        if may(place.permission):
+            try:
+                return reverse(f"financial:{place.page}", args=[place.key])
+            except NoReverseMatch:  # an id somebody chose, with a slash in it
+                continue
+    return ""
 
 
 def refusal(text: str) -> str:
