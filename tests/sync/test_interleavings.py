@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 import urllib3
@@ -44,8 +43,8 @@ class Direct(StripeGateway):
     def list_page(self, path: str, params: Any, *, after: str = "", limit: int = ROWS) -> Page:
         return super().list_page(path, params, after=after, limit=min(limit, ROWS))
 
-    def _asked(self, path: str, query: Any) -> Any:
-        asked = Request("GET", path, urlencode(query, doseq=True), headers={"authorization": f"Bearer {TEST_KEY}"})
+    def _asked(self, method: str, path: str, query: str) -> Any:
+        asked = Request(method, path, query, headers={"authorization": f"Bearer {TEST_KEY}"})
         answer = self.service.handle(asked)
         return urllib3.HTTPResponse(answer.body, answer.headers, answer.status)
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -105,12 +106,15 @@ def test_a_process_killed_in_the_middle_is_gone_on_with(elsewhere: tuple[Elsewhe
 
 def test_a_second_process_is_refused_in_words(elsewhere: tuple[Elsewhere, StripeStub]) -> None:
     there, stub = elsewhere
-    first = there.start("sync_stripe", PER_SECOND="10")
-    wait_for(stub, "/v1/customers", 2)
+    ended = threading.Event()
+    stub.before = lambda path: None if not path.startswith("/v1/customers") else ended.wait(60)
+    first = there.start("sync_stripe")
+    wait_for(stub, "/v1/", 1)
 
     code, said = there.do("sync_stripe")
 
     first.kill()
+    ended.set()
     first.communicate()
     assert code == 1
     assert "already under way" in said
