@@ -17,6 +17,7 @@ from django import forms
 from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from financial import charts, tokens
@@ -46,13 +47,15 @@ class Component:
     says: str
     given: Mapping[str, Any] = field(default_factory=dict)
     arguments: str = ""
+    term: str = ""  # of a partial that is the description of one
 
     @property
     def include(self) -> str:
         return f'{{% include "financial/{self.partial}"{self.arguments and " " + self.arguments} %}}'
 
     def drawn(self, request: HttpRequest) -> SafeString:
-        return render_to_string(f"financial/{self.partial}", dict(self.given), request=request)
+        html = render_to_string(f"financial/{self.partial}", dict(self.given), request=request)
+        return format_html("<dl><dt>{}</dt>{}</dl>", self.term, html) if self.term else html
 
 
 DAY = dt.datetime(2026, 10, 15, 9, 30, tzinfo=dt.UTC)
@@ -158,6 +161,7 @@ def components() -> list[Component]:
                 "period": SimpleNamespace(label="30 days"),
             },
             "with delta=card.gross",
+            term="Gross volume",
         ),
         Component(
             "_chart.html",
