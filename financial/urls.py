@@ -61,6 +61,7 @@ urlpatterns = [
     path("stripe/payments/<str:stripe_id>/", mirror.PaymentDetail.as_view(), name="payment"),
     path("stripe/payments/<str:stripe_id>/capture/", actions.PaymentCapture.as_view(), name="payment-capture"),
     path("stripe/payments/<str:stripe_id>/cancel/", actions.PaymentCancel.as_view(), name="payment-cancel"),
+    path("stripe/payments/<str:stripe_id>/retry/", actions.PaymentRetry.as_view(), name="payment-retry"),
     path("stripe/payments/<str:stripe_id>/refund/", actions.PaymentRefund.as_view(), name="payment-refund"),
     path("stripe/subscriptions/", mirror.SubscriptionList.as_view(), name="subscriptions"),
     path("stripe/subscriptions/new/", actions.SubscriptionCreate.as_view(), name="subscription-new"),

@@ -128,12 +128,29 @@ class Standing:
             return "This payment succeeded, so it cannot be canceled. Refund it instead."
         if self.payment.status not in CANCELABLE:
             return f"There is nothing to cancel. This payment {_is(self.payment)}."
+        if self.invoice:
+            return f"This payment is to pay invoice {_named(self.invoice)}: void the invoice in Stripe."
+        return ""
+
+    @cached_property
+    def invoice(self) -> StripeInvoice | None:
+        """The invoice this payment is to pay, if it is for one."""
         invoices = StripeInvoice.objects.filter(
             credential=self.payment.credential_id, payment_intent_stripe_id=self.payment.stripe_id
         )
-        invoice = invoices.only("number", "stripe_id").first()
-        if invoice:
-            return f"This payment is to pay invoice {invoice.number or invoice.stripe_id}: void the invoice in Stripe."
+        found: StripeInvoice | None = invoices.only("number", "stripe_id").first()
+        return found
+
+    @cached_property
+    def retry_hindrance(self) -> str:
+        """Why it is not to be paid another way: paid twice, or past its invoice."""
+        if not self.payment.has_failed:
+            return f"Only a payment that failed is tried again. This payment {_is(self.payment)}."
+        if self.invoice:
+            return (
+                f"This payment is to pay invoice {_named(self.invoice)}. A link of its own would be paid past it: let the "
+                "customer pay on the invoice’s page, which Stripe’s dashboard names."
+            )
         return ""
 
     @property
@@ -142,14 +159,21 @@ class Standing:
         asked = (
             ("Capture", "financial:payment-capture", self.capture_hindrance),
             ("Refund", "financial:payment-refund", self.refund_hindrance),
+            ("Try again", "financial:payment-retry", self.retry_hindrance),
             ("Cancel", "financial:payment-cancel", self.cancel_hindrance),
         )
         return tuple((label, address) for label, address, hindrance in asked if not hindrance)
 
 
+def _named(invoice: StripeInvoice) -> str:
+    return str(invoice.number or invoice.stripe_id)
+
+
 def _is(payment: StripePaymentIntent) -> str:
     if payment.has_failed:
         return "failed"
+    if payment.is_succeeded:
+        return "succeeded"
     return _STATUS.get(payment.status, f"has the status “{payment.status.replace('_', ' ')}”")
 
 

@@ -44,7 +44,7 @@ def test_from_a_product_to_a_payment_booked_with_its_exact_fee(studio: Studio, o
     tab.get_by_role("button", name="Create customer").click()
     tab.wait_for_url(re.compile(r"/customers/cus_\w+/"))
 
-    tab.goto(f"{base}/payments/new/")
+    tab.goto(f"{base}/payments/new/?way=wait")
     tab.get_by_label("Customer").fill("journey@example.com")
     tab.get_by_label("Amount", exact=False).first.fill("24.50")
     tab.get_by_label("Description").fill("One book, by browser")
@@ -77,7 +77,7 @@ def test_a_declined_card_is_said_at_the_form_and_kept_as_a_failed_payment(studio
     tab.get_by_role("button", name="Create customer").click()
     tab.wait_for_url(re.compile(r"/customers/cus_\w+/"))
 
-    tab.goto(f"{base}/payments/new/")
+    tab.goto(f"{base}/payments/new/?way=wait")
     tab.get_by_label("Customer").fill("declined@example.com")
     tab.get_by_label("Amount").fill("10")
     tab.get_by_label("Pay with").select_option("pm_card_visa_chargeDeclinedInsufficientFunds")

@@ -10,6 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
+from financial.errors import CardDeclined
 from financial.models import (
     AuditEvent,
     StripeDispute,
@@ -425,3 +426,37 @@ def test_a_payment_offers_what_is_possible_to_whom_it_is_allowed(
 
     assert [offered[(), page] for page in pages] == [shown, shown]
     assert [offered[("view_stripepaymentintent",), page] for page in pages] == [set(), set()]
+
+
+def test_a_failed_payment_is_tried_again_with_a_link(service: StripeService, staff: Client) -> None:
+    with pytest.raises(CardDeclined):
+        pay(service, method="pm_card_visa_chargeDeclinedInsufficientFunds", description="Consulting")
+    payment = StripePaymentIntent.objects.get()
+
+    page = staff.get(reverse("financial:payment", args=[payment.stripe_id])).content.decode()
+    form = staff.get(address("retry", payment), follow=True).context["form"]
+
+    assert "has too little money" in page
+    assert "Try again with a link" in page
+    assert {name: form[name].value() for name in ("customer", "amount", "currency", "description")} == {
+        "customer": payment.customer_stripe_id,
+        "amount": "49.00",
+        "currency": "eur",
+        "description": "Consulting",
+    }
+
+
+def test_a_failed_payment_of_an_invoice_is_not_paid_past_it(staff: Client) -> None:
+    payment = make.payment(make.credential(), status="requires_payment_method", error_code="card_declined")
+    StripeInvoice.objects.create(
+        credential=payment.credential, stripe_id="in_1", number="A-7", payment_intent_stripe_id=payment.stripe_id
+    )
+    assert "would be paid past it" in staff.get(address("retry", payment)).content.decode()
+    page = staff.get(reverse("financial:payment", args=[payment.stripe_id])).content.decode()
+    assert "Try again with a link" not in page
+
+
+def test_what_did_not_fail_is_not_tried_again(staff: Client) -> None:
+    payment = make.payment(make.credential())
+    assert "This payment succeeded" in staff.get(address("retry", payment)).content.decode()
+    assert staff.post(address("retry", payment)).status_code == 405

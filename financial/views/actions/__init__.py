@@ -15,7 +15,7 @@ from financial.views.actions.catalog import (
 )
 from financial.views.actions.customers import CustomerCreate, CustomerEdit
 from financial.views.actions.pay_pages import CheckoutPage, PaymentLink, PayPageList
-from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund
+from financial.views.actions.payment_changes import PaymentCancel, PaymentCapture, PaymentRefund, PaymentRetry
 from financial.views.actions.payments import PaymentNew
 from financial.views.actions.plans import SubscriptionChange, SubscriptionCreate
 from financial.views.actions.subscriptions import (
@@ -38,6 +38,7 @@ __all__ = [
     "PaymentLink",
     "PaymentNew",
     "PaymentRefund",
+    "PaymentRetry",
     "CheckoutPage",
     "PriceArchive",
     "PriceCreate",

@@ -17,6 +17,7 @@ from financial.errors import FinancialError
 from financial.models import MirrorRow, StripeCharge, StripePaymentIntent, StripeRefund
 from financial.reports import payment_standing
 from financial.views.actions.base import Change
+from financial.views.actions.payments import address
 from financial.views.mirror import rows
 
 
@@ -173,3 +174,29 @@ class PaymentCancel(PaymentChange):
 
     def success(self, row: Any) -> str:
         return f"Payment of {self.amount(row.amount_minor)} canceled."
+
+
+class PaymentRetry(PaymentChange):
+    """From a payment that failed to a link for the same, so that the customer can pay in another way."""
+
+    title, done_word = "Try again", ""
+    form_class = forms.ConfirmForm
+    http_method_names = ("get", "head", "options")
+
+    def hindrance(self) -> str:
+        return self.standing.retry_hindrance
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        self._require_credential()
+        if self.hindrance():
+            return self.show(None)
+        row, customer = self.row, self.row.customer
+        return redirect(
+            address(
+                "link",
+                customer=customer.stripe_id if customer and not customer.is_deleted else "",
+                amount=f"{money.to_major(row.amount_minor, row.currency):f}",
+                currency=row.currency,
+                description=row.description,
+            )
+        )

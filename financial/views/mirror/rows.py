@@ -34,7 +34,10 @@ PAYMENT_ACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "requires_capture": (("Capture", "financial:payment-capture"), ("Cancel", "financial:payment-cancel")),
     "requires_action": (("Cancel", "financial:payment-cancel"),),
     "incomplete": (("Cancel", "financial:payment-cancel"),),
-    "failed": (("Cancel", "financial:payment-cancel"),),
+    "failed": (
+        ("Try again", "financial:payment-retry"),
+        ("Cancel", "financial:payment-cancel"),
+    ),
 }
 # What a product or customer is, in the words of the badges.
 DELETED, ARCHIVED, ALIVE = "deleted", "archived", "active"
