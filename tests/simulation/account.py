@@ -110,6 +110,10 @@ class Account:
         self.world.tick(now)
         self.look()
 
+    def stand_still(self) -> None:
+        """Let nothing happen by itself any more: no payout moves on because its hour has come."""
+        self.world.main.tasks.clear()
+
     def payload(self, resource: Resource, stripe_id: str) -> Payload:
         """Return an object as a listing shows it."""
         row = self.world.store.table(resource.name).rows[stripe_id]

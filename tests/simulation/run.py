@@ -362,6 +362,7 @@ class Simulation:
     def prove(self) -> None:
         """Hold everything against the invariants, then do much of it again: nothing may change."""
         self.checker.everything()
+        self.account.stand_still()
         before = self.checker.state()
         self._replay()
         self._sync(SyncRun.Kind.FULL)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 from django.db import connection
 
+from sandbox.core import money
+from sandbox.core.settings import DAY
+from tests.simulation.account import Account
 from tests.simulation.regressions import regressions
 from tests.simulation.run import Result, simulate, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIXED = [(1, "storm", 400), (2, "races", 300), (3, "lossy", 300), (4, "faulty", 300), (5, "crashing", 400)]
+START = 1_793_499_866
 FIXED += [(seed, "swarm", 400) for seed in (11, 13)]
 
 
@@ -34,6 +39,19 @@ def test_what_once_failed_stays_mended(seed: int, profile: str, steps: int) -> N
     result = simulate(seed, profile, steps)
 
     assert not result.error, said(result)
+
+
+@pytest.mark.parametrize(("stands_still", "status"), [(True, "pending"), (False, "paid")])
+def test_an_account_that_stands_still_moves_nothing_by_itself(stands_still: bool, status: str) -> None:
+    account = Account(1, Random(1), START)
+    money.topup(account.world, 900, "usd")
+    account.ask("POST", "/v1/payouts", amount=500, currency="usd")
+
+    if stands_still:
+        account.stand_still()
+    account.tick(START + 9 * DAY)
+
+    assert [payout["status"] for payout in account.world.all("payout")] == [status]
 
 
 def test_a_crash_at_any_hook_loses_nothing() -> None:
