@@ -219,6 +219,17 @@ def test_what_waits_for_a_customer_can_be_previewed(client: Client) -> None:
     assert (shown["total"], shown["lines"]["data"][0]["description"]) == (900, "Book")
 
 
+def test_a_long_preview_is_whole(client: Client) -> None:
+    sub = _subscribe(client)
+    for quantity in range(2, 9):
+        wish = {"items": [{"id": sub["items"]["data"][0]["id"], "quantity": quantity}]}
+        client.post(f"/v1/subscriptions/{sub['id']}", **wish)
+
+    lines = _preview(client, subscription=sub["id"])["lines"]
+
+    assert (len(lines["data"]), lines["has_more"]) == (15, False)
+
+
 def test_the_old_version_has_it_too(client: Client) -> None:
     client.version = OLD
     sub = _subscribe(client)
