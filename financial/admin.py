@@ -23,6 +23,7 @@ from financial.models import (
     Entry,
     MirrorRow,
     PaymentNotice,
+    SavedFilter,
     StripeCredential,
     StripeRequest,
     StripeTransaction,
@@ -318,3 +319,15 @@ class AuditEventAdmin(LookOnly):
     list_display = ("at", "user_name", "action", "object_id", "credential")
     search_fields = ("user_name", "action", "object_id__exact")
     ordering = ("-id",)
+
+
+@admin.register(SavedFilter)
+class SavedFilterAdmin(LookOnly):
+    """What somebody who left has shared can be deleted here."""
+
+    list_display = ("name", "section", "user", "is_shared", "created_at")
+    list_filter = ("section", "is_shared")
+    list_select_related: ClassVar[Any] = ("user",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("financial.delete_savedfilter"))

@@ -16,6 +16,7 @@ from financial.views import (
     mirror,
     paid,
     palette,
+    saved,
     search,
     sync,
     webhook,
@@ -103,5 +104,6 @@ urlpatterns = [
     path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
     path("exports/", exports.ExportPage.as_view(), name="exports"),
     path("style/", StylePage.as_view(), name="style"),
+    path("saved-filters/", saved.SavedFilters.as_view(), name="saved-filters"),
     path("credential/", base.CredentialSwitch.as_view(), name="credential-switch"),
 ]

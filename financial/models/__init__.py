@@ -33,6 +33,7 @@ from financial.models.mirror import (
 from financial.models.operations import AuditEvent, ManualWriting, PaymentNotice, StripeRequest, SyncRun, SyncStep
 from financial.models.payouts import BankDeposit, PayoutReading, PayoutRow
 from financial.models.recurring import MrrSpan, SubscriptionSight
+from financial.models.saved import SavedFilter
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "PaymentNotice",
     "PayoutReading",
     "PayoutRow",
+    "SavedFilter",
     "StripeBalanceTransaction",
     "StripeCharge",
     "StripeCredential",

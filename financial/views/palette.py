@@ -1,4 +1,4 @@
-"""What the command palette lists: pages, what one may do, and hits, each filtered by what was typed.
+"""What the command palette lists: hits, saved filters, what one may do and pages, filtered by what was typed.
 
 A fragment; the dialog around it stands on every page (`_palette.html`) and app.js fetches this while somebody types.
 """
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from financial import search
+from financial import saved_filters, search
 from financial.models import words
 from financial.search.groups import Found
 from financial.templatetags.financial import money_text
 from financial.views.base import NAV, WRITE_PERMISSION, StaffView
+from financial.views.saved import LISTS, list_address
 from financial.views.search import REFUSALS, address_of, refusal
 from financial.views.sync import RUN_PERMISSION
 
@@ -77,6 +78,7 @@ class Palette(StaffView):
         sections = [
             Section("Open", tuple(self._jumps(asked))),
             *self._hits(asked),
+            Section("Saved filters", tuple(self._saved(text))),
             Section("Do", tuple(self._commands(text))),
             Section("Go to", tuple(self._pages(text))),
         ]
@@ -108,6 +110,13 @@ class Palette(StaffView):
             if self.can(command.permission) and _answers(f"{command.label} {command.also}", text):
                 address = reverse(f"financial:{command.url_name}")
                 yield Option(command.label, command.icon, address, is_post=command.is_post)
+
+    def _saved(self, text: str) -> Iterator[Option]:
+        for saved in saved_filters.shown(self.request.user):
+            listed = LISTS.get(saved.section)
+            if listed and self.can(listed.permission) and _answers(f"{saved.name} {saved.section}", text):
+                note = f"{saved.section.capitalize()}, by {saved.owner}" if saved.owner else saved.section.capitalize()
+                yield Option(saved.name, listed.section, list_address(saved.section, saved.query), note)
 
     def _pages(self, text: str) -> Iterator[Option]:
         for item in NAV:

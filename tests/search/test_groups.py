@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from financial import search
-from financial.models import StripeCharge, StripeDispute, StripeInvoice, StripePayout, StripeRefund
+from financial.models import (
+    StripeCharge,
+    StripeDispute,
+    StripeInvoice,
+    StripePaymentIntent,
+    StripePayout,
+    StripeRefund,
+)
 from financial.search import groups
 from tests.views import rows as make
 
@@ -146,14 +153,23 @@ def test_nothing_is_found_where_something_was_not_understood(shop: Any) -> None:
     assert found("ada currency:xxx") == {}
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(monkeypatch: Any) -> None:
-    monkeypatch.setattr(groups, "PAGE_SIZE", 3)
-    credential = make.credential()
-    ada = make.customer(credential)
-    expected = [
-        make.payment(credential, ada, created_at=make.NOON + dt.timedelta(hours=number // 2)).stripe_id
-        for number in range(8)
+def payments(count: int, **values: Any) -> list[str]:
+    """So many payments, two of each hour; returns their ids, the oldest first."""
+    made = [
+        StripePaymentIntent(
+            credential=make.credential(),
+            stripe_id=f"pi_{number:05}",
+            created_at=make.NOON + dt.timedelta(hours=number // 2),
+            **values,
+        )
+        for number in range(count)
     ]
+    return [row.stripe_id for row in StripePaymentIntent.objects.bulk_create(made)]
+
+
+def test_pages_follow_each_other_without_gap_or_repetition() -> None:
+    credential = make.credential()
+    expected = payments(2 * groups.PAGE_SIZE + 5, customer=make.customer(credential))
     source, after, seen = search.GROUPS[0], "", []
     for _ in range(3):
         page = search.find_more(credential, search.read("ada"), source, after)
@@ -168,12 +184,11 @@ def test_forged_position_begins_anew(shop: Any) -> None:
     assert len(page.hits) == 2
 
 
-def test_only_the_newest_rows_are_looked_through(monkeypatch: Any) -> None:
-    credential = make.credential()
-    for number, status in enumerate(("canceled", "succeeded", "succeeded")):
-        make.payment(credential, status=status, created_at=make.NOON + dt.timedelta(days=number))
+def test_only_the_newest_rows_are_looked_through() -> None:
+    make.payment(make.credential(), status="canceled", created_at=make.NOON - dt.timedelta(days=1))
+    payments(groups.LOOKED_THROUGH - 1, status="succeeded")
     assert len(found("status:canceled")["payments"]) == 1
-    monkeypatch.setattr(groups, "LOOKED_THROUGH", 2)
+    make.payment(make.credential(), created_at=make.NOON)
     assert "payments" not in found("status:canceled")
 
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from financial import conf, filters, reports
+from financial import conf, filters, reports, saved_filters
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -128,6 +128,7 @@ class MirrorList(StaffView):
         count = bounded_count(matching)
         base = filters.without(self.request.GET)
         return {
+            **self._saved(found),
             "filter": found,
             "tabs": found.tabs(self.counts(credential, found)),
             "chips": found.chips(),
@@ -149,6 +150,23 @@ class MirrorList(StaffView):
             "name": self.name,
             "noun": self.noun,
             "export_query": f"{base}&format=csv" if base else "format=csv",
+        }
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """What a saved filter of this list may hold."""
+        return (*cls.filterset.base_filters, "sort")
+
+    def _saved(self, found: filters.MirrorFilter) -> dict[str, Any]:
+        saved = saved_filters.shown(self.request.user, self.name)
+        query = saved_filters.kept(self.request.GET, self.parameters())
+        is_known = any(one.query == query for one in saved)
+        in_force = bool(found.chips() or self.request.GET.get("status"))
+        return {
+            "saved": saved,
+            "saved_query": query,
+            "can_save": in_force and not is_known and found.is_valid(),
+            "has_own_saved": any(one.is_mine for one in saved),
         }
 
     def _headings(self) -> Iterator[Heading]:
