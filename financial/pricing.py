@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from financial import money
 from financial.models import StripePrice, StripeTransaction
+from financial.recurring import Tier, rounded
 
 
 def price_words(price: StripePrice) -> str:
@@ -48,3 +51,23 @@ def fee_drift_minor(booking: StripeTransaction) -> int | None:
     if entry.is_estimated or entry.currency != entry.presentment_currency:
         return None
     return entry.fee_minor - booking.estimated_fee_minor
+
+
+def tier_words(tiers: Sequence[Tier], currency: str, *, is_volume: bool) -> list[str]:
+    """Return each step of a tiered price: `1 to 5: $7.00 USD each`, `from 11: $6.00 USD each, and $5.00 USD flat`."""
+    said, first = [], 1
+    for tier in tiers:
+        units = f"from {first:,}" if tier.up_to is None else f"{first:,} to {tier.up_to:,}"
+        flat = f", and {_exact(tier.flat_minor, currency)} flat" if tier.flat_minor else ""
+        said.append(f"{units}: {_exact(tier.unit_minor, currency)} each{flat}")
+        first = (tier.up_to or 0) + 1
+    rule = "All units at the step reached" if is_volume else "Each unit at its own step"
+    return [f"{rule}.", *said] if said else []
+
+
+def _exact(minor: Fraction, currency: str) -> str:
+    """Write minor units with what is below them: half a cent is `0.005 USD`."""
+    if minor.denominator == 1 or currency not in money.CURRENCIES:
+        return money.with_code(rounded(minor), currency)
+    digits = Decimal(minor.numerator) / Decimal(minor.denominator)
+    return f"{digits.scaleb(-money.exponent(currency)).normalize():f} {currency.upper()}"

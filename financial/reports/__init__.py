@@ -63,6 +63,7 @@ from financial.reports.payouts import (
     without_deposit,
 )
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
+from financial.reports.products import Brought, product_revenue
 from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, strip
 from financial.reports.tabs import tab_counts, tab_counts_of
 
@@ -76,6 +77,7 @@ __all__ = [
     "Basis",
     "Booked",
     "Books",
+    "Brought",
     "CurrencyStanding",
     "Delta",
     "Drift",
@@ -129,6 +131,7 @@ __all__ = [
     "payout_bookings",
     "payout_rows",
     "period_of",
+    "product_revenue",
     "recent",
     "reckon",
     "reckoned",

@@ -23,6 +23,7 @@ from financial.stripe_services.inbox import (
     signing_secrets,
 )
 from financial.stripe_services.looking import fetch_object
+from financial.stripe_services.prices import tiers_of
 from financial.stripe_services.registration import (
     correct_webhook,
     keep_previous_webhook_secret,
@@ -65,6 +66,7 @@ __all__ = [
     "sync_now",
     "terms_of",
     "test_connection",
+    "tiers_of",
     "unfinished_registration",
     "was_sent",
     "webhook_registration",

@@ -143,7 +143,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "product_revenue": (
         (
             "Formula",
-            "Paid invoices of subscriptions to it − refunds and disputes of their payments, each on its own day.",
+            "Paid invoices of its subscriptions − refunds and disputes of their payments, each on its own day.",
         ),
         ("Counted", "An invoice counts for its subscription’s first product. One-off payments name no product."),
         ("Setting", DAYS),

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import orjson
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 
-from financial import stripe_services
+from financial import conf, reports, stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -20,7 +21,7 @@ from financial.models import (
     StripeSubscription,
 )
 from financial.paging import BoundedCount, bounded_count
-from financial.pricing import fee_drift_minor, price_words
+from financial.pricing import fee_drift_minor, price_words, tier_words
 from financial.reports import recurring
 from financial.reports.payment_standing import Standing
 from financial.views import subscription_words
@@ -83,15 +84,23 @@ class ProductDetail(MirrorDetail):
         prices = StripePrice.objects.of(self.credential).filter(product=row)
         subscriptions = StripeSubscription.objects.of(self.credential).filter(price__product=row)
         newest = list(prices.newest()[:NEWEST])
+        period = reports.period_of("", timezone.now().astimezone(conf.time_zone()).date())
         return {
             "state": rows.product_state(row),
-            "prices": [(price, price_words(price)) for price in newest],
+            "prices": [(price, price_words(price), _tiers(price)) for price in newest],
+            "line": rows.product_rows(row.credential, [row], period)[0],
+            "period": period,
             "price_count": bounded_count(prices),
             "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
             "subscription_count": bounded_count(subscriptions),
             "subscriptions": self.newest_subscriptions(price__product=row),
             "timeline": timeline.of_product(row),
         }
+
+
+def _tiers(price: StripePrice) -> list[str]:
+    is_volume = price.tiers_mode == "volume"
+    return tier_words(stripe_services.tiers_of(price), price.currency, is_volume=is_volume)
 
 
 class CustomerDetail(MirrorDetail):

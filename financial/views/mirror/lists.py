@@ -9,8 +9,10 @@ from django.contrib import messages
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.functional import cached_property
 
-from financial import audit, filters, stripe_services
+from financial import audit, conf, filters, reports, stripe_services
 from financial.errors import NoActiveCredential, SyncAlreadyRunning
 from financial.models import (
     MirrorRow,
@@ -22,6 +24,7 @@ from financial.models import (
 )
 from financial.paging import BoundedCount
 from financial.reports import recurring
+from financial.views.dashboard import Choice
 from financial.views.mirror import export, rows
 from financial.views.mirror.listing import Column, CurrencySum, Heading, MirrorList
 
@@ -39,21 +42,39 @@ class ProductList(MirrorList):
         Column("Prices", is_number=True),
         Column("Active subscribers", is_number=True),
         Column("MRR", is_number=True),
+        Column("Revenue", is_number=True),
         Column("Created", "date"),
     )
     export_header = (
-        "id", "name", "description", "status", "default price", "type", "prices", "active subscribers",
-        "created_at (zone)", "mode",
+        "id", "name", "description", "status", "default price", "type", "prices", "active subscribers", "mrr",
+        "revenue", "revenue of", "created_at (zone)", "mode",
     )  # fmt: skip
 
+    @cached_property
+    def period(self) -> reports.Period:
+        """The days whose revenue is shown."""
+        today = timezone.now().astimezone(conf.time_zone()).date()
+        return reports.period_of(self.request.GET.get("period", ""), today)
+
     def dress(self, credential: StripeCredential, found: Sequence[StripeProduct]) -> list[rows.ProductRow]:
-        return rows.product_rows(credential, found)
+        return rows.product_rows(credential, found, self.period)
+
+    def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
+        rest = filters.without(self.request.GET, "period")
+        periods = [
+            Choice(label, f"?{rest}&period={key}" if rest else f"?period={key}", key == self.period.key)
+            for key, label in reports.PERIODS
+        ]
+        kept = {"period": self.period.key} if "period" in self.request.GET else {}
+        return {**super()._context(credential, found), "periods": periods, "period": self.period, "kept": kept}
 
     def export_cells(self, row: rows.ProductRow) -> Sequence[Any]:
         product = row.product
         return (
             product.stripe_id, product.name, product.description, row.state, row.default_price, row.kinds, row.prices,
-            row.subscribers, product.created_at, _mode(product),
+            row.subscribers, export.by_currency((amount.minor, amount.currency) for amount in row.mrr),
+            export.by_currency((amount.minor, amount.currency) for amount in row.revenue), self.period.label,
+            product.created_at, _mode(product),
         )  # fmt: skip
 
     def post(self, request: HttpRequest) -> HttpResponse:

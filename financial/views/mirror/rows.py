@@ -54,6 +54,7 @@ class ProductRow:
     prices: int
     subscribers: int
     mrr: tuple[recurring.Amount, ...] = ()
+    revenue: tuple[reports.Brought, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,11 @@ class SubscriptionRow:
     mrr: tuple[recurring.Amount, ...] = ()
 
 
-def product_rows(credential: StripeCredential, products: Sequence[StripeProduct]) -> list[ProductRow]:
-    """Dress a page of products; four queries."""
+def product_rows(
+    credential: StripeCredential, products: Sequence[StripeProduct], period: reports.Period
+) -> list[ProductRow]:
+    """Dress a page of products with their revenue of a period; nine queries, five where that is kept."""
+    revenue = reports.product_revenue(credential, period)
     prices = StripePrice.objects.of(credential).alive()
     wanted = [product.default_price_stripe_id for product in products if product.default_price_stripe_id]
     defaults = {price.stripe_id: price for price in prices.filter(stripe_id__in=wanted)}
@@ -118,6 +122,7 @@ def product_rows(credential: StripeCredential, products: Sequence[StripeProduct]
             counted(product.pk, "prices") or 0,
             subscribed(product.pk, "customers") or 0,
             mrr.get(product.stripe_id, ()),
+            revenue.get(product.pk, ()),
         )
         for product in products
     ]
