@@ -172,7 +172,7 @@ class SubscriptionChangeForm(PreviewedForm):
             initial=item.quantity,
             min_value=0 if len(self.items) > 1 else 1,
             max_value=999_999,
-            required=False,
+            required=item.quantity is not None,
             help_text="" if item.quantity is not None else "Metered prices have none: their use is reported.",
         )
 

@@ -75,6 +75,18 @@ _CONSEQUENCES = [
     "Stripe keeps its fee of $1.72.",
     "The books show the refund today; the month of the sale stays as it is.",
 ]
+_INVOICE = SimpleNamespace(
+    currency="usd",
+    lines=[
+        SimpleNamespace(text=text, amount_minor=minor, is_proration=minor < 0, starts_at=DAY, ends_at=DAY)
+        for text, minor in (("Unused time on Club after 15 Oct 2026", -1450), ("5 × Club", 14500))
+    ],
+    discount_minor=-500,
+    tax_minor=0,
+    total_minor=12550,
+    balance_minor=-1000,
+    due_minor=11550,
+)
 _SERIES = charts.Series("Gross payments", "usd", ("1 Oct", "2 Oct", "3 Oct"), (4900, 12900, 8800), (3900, 5900, 9900))
 _GRID = [
     SimpleNamespace(
@@ -113,6 +125,12 @@ def components() -> list[Component]:
                 "back_url": "#confirm_form",
             },
             'with button="Refund $49.00 to Ada Lovelace" is_danger=True',
+        ),
+        Component(
+            "_invoice_preview.html",
+            "An invoice that does not exist yet, line by line.",
+            {"invoice": _INVOICE, "heading": "Billed now", "id": "billed-now"},
+            'with invoice=outlook.now heading="Billed now" id="billed-now" only',
         ),
         Component(
             "_create_form.html",
