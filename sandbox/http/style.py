@@ -24,7 +24,8 @@ th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-top:1px solid var(--l
 th{color:var(--soft);font-weight:500;border-top:0}td.n,th.n{text-align:right}
 ul.kinds{list-style:none;margin:0;padding:0;display:grid;
 grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.1rem 1.2rem}
-ul.kinds li{display:flex;justify-content:space-between;border-top:1px solid var(--line);padding:.25rem 0}
+ul.kinds li{display:flex;justify-content:space-between;gap:.8rem;border-top:1px solid var(--line);padding:.25rem 0}
+ul.kinds span{white-space:nowrap}
 code,pre{font:13px/1.5 ui-monospace,monospace}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
 form.row{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:0}
 button,input,select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);
