@@ -49,6 +49,7 @@ from financial.reports.ledger import (
     sums_of,
     suspended,
 )
+from financial.reports.mirrored import Mirrored, mirrored
 from financial.reports.payouts import (
     RECKONED,
     Booked,
@@ -93,6 +94,7 @@ __all__ = [
     "InboxHealth",
     "LedgerSum",
     "Lost",
+    "Mirrored",
     "PERIODS",
     "Paid",
     "Period",
@@ -127,6 +129,7 @@ __all__ = [
     "inbox",
     "inbox_health",
     "latest_proof",
+    "mirrored",
     "paid_net",
     "payout_bookings",
     "payout_rows",

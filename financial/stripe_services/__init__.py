@@ -8,6 +8,7 @@ from __future__ import annotations
 from financial.gateway.offers import Offer
 from financial.gateway.previews import InvoicePreview
 from financial.gateway.subscription_bodies import ItemChange
+from financial.mirror.resources import RESOURCES
 from financial.mirror.terms import Reduction, Terms, hosted_invoice_url, monthly_minor, terms_of
 from financial.previews import Outlook
 from financial.stripe_services.connection import gateway_for, request_id, test_connection, was_sent
@@ -35,7 +36,10 @@ from financial.stripe_services.registration import (
 from financial.stripe_services.service import StripeService
 from financial.stripe_services.syncing import rebuild_mrr, request_sync, run_sync, sync_now
 
+RESOURCE_NAMES = tuple(resource.name for resource in RESOURCES)  # of what is mirrored, parents first
+
 __all__ = [
+    "RESOURCE_NAMES",
     "InvoicePreview",
     "ItemChange",
     "Offer",

@@ -125,6 +125,10 @@ class SyncPage(StaffView):
         context = run_context(self, runs[0] if runs else None)
         context |= {
             "history": [summary_of(run) for run in runs[1:]],
+            "mirrored": reports.mirrored(self.credential, runs, stripe_services.RESOURCE_NAMES, timezone.now()),
+            "books": reports.strip(self.credential) if self.can("financial.view_transaction") else None,
+            "can_fetch": self.can(RUN_PERMISSION) and not self.credential.is_sample,
+            "waits_until": _waits_until(self.credential),
             **self._inbox(self.credential),
             "every_minutes": conf.get("SYNC_EVERY_MINUTES"),
             "is_active": self.credential == StripeCredential.objects.active(),
@@ -178,6 +182,12 @@ class SyncProgress(StaffView):
         if not getattr(request, "htmx", False):
             return redirect("financial:sync")
         return self.fragment("financial/_sync_run.html", run_context(self, run))
+
+
+def _waits_until(credential: StripeCredential) -> datetime | None:
+    """Return until when Stripe is left alone; None if it is not."""
+    until = credential.paused_until
+    return until if until and until > timezone.now() else None
 
 
 def _kind(said: str) -> Kind:

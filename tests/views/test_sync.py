@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from financial.models import AuditEvent, StripeWebhookEvent, SyncRun
+from financial.models import AuditEvent, StripeCredential, StripeWebhookEvent, SyncRun
 from tests.views import factory
 
 pytestmark = pytest.mark.django_db
@@ -347,5 +348,46 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(page, shop, django_as
             factory.step(run, name, verified_at=factory.NOW)
         factory.event(shop)
 
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(32):
         page.get(SYNC)
+
+
+# Kind by kind
+
+
+def test_every_kind_says_how_many_are_mirrored_up_to_when_and_what_went_wrong(client):
+    shop = factory.credential(account_id="acct_1")
+    client.force_login(factory.staff(*factory.VIEW_ALL, "run_sync"))
+    factory.customer(shop)
+    factory.customer(shop, deleted_at=factory.NOW)
+    now = timezone.now()
+    done = factory.run(
+        shop, requested_at=now - dt.timedelta(hours=2), covers_until=now - dt.timedelta(hours=2, minutes=5)
+    )
+    factory.step(done, "customer", finished_at=now - dt.timedelta(hours=2))
+    failed = factory.run(shop, requested_at=now, state="failed", error="Stripe was away")
+    factory.step(failed, "customer", state="failed", error="Too many requests", spans=[[1, 2, ""], [3, 4, ""]])
+
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", client.get(reverse("financial:sync")).text))
+    row = text[text.index("In the mirror") :].split("Customers")[1].split("Payments")[0]
+
+    assert row.split()[0] == "2"
+    assert "2 h 5 min" in row
+    assert "Failed" in row and "Too many requests" in row and "goes on with 2 stretches of time" in row
+
+
+def test_one_object_can_be_fetched_from_here_by_those_who_may(client):
+    factory.credential(account_id="acct_1")
+    client.force_login(factory.staff(*factory.VIEW_ALL, "run_sync"))
+    assert "Fetch one object by its id" in client.get(reverse("financial:sync")).text
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert "Fetch one object by its id" not in client.get(reverse("financial:sync")).text
+
+
+def test_a_wait_that_stripe_asked_for_is_shown_while_it_lasts(client):
+    shop = factory.credential(account_id="acct_1")
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    StripeCredential.objects.update(paused_until=timezone.now() + dt.timedelta(minutes=3), pause_reason="429 answered.")
+    assert "Stripe asked us to wait until" in client.get(reverse("financial:sync")).text
+    StripeCredential.objects.filter(pk=shop.pk).update(paused_until=timezone.now() - dt.timedelta(minutes=3))
+    assert "Stripe asked us to wait until" not in client.get(reverse("financial:sync")).text
