@@ -11,12 +11,15 @@ from financial.stripe_services import ItemChange, StripeService, terms_of
 
 def payer(service: StripeService, card: str = "pm_card_visa") -> StripeCustomer:
     """A customer whose card is saved."""
-    customer = service.create_customer("ada@example.com", "Ada")
-    attached = service.gateway.act(
-        "payment_methods", "attach", card, {"customer": customer.stripe_id}, idempotency_key=f"attach-{customer.pk}"
-    )
+    return with_card(service, service.create_customer("ada@example.com", "Ada"), card)
+
+
+def with_card(service: StripeService, customer: StripeCustomer, card: str = "pm_card_visa") -> StripeCustomer:
+    key = f"attach-{customer.pk}-{card}"
+    whose = {"customer": customer.stripe_id}
+    attached = service.gateway.act("payment_methods", "attach", card, whose, idempotency_key=key)
     body = {"invoice_settings": {"default_payment_method": attached["id"]}}
-    return service._change(customer, "customer", "update", body, None)
+    return service._change(customer, "customer", "update", body, None, is_done=lambda payload: False)
 
 
 def priced(service: StripeService, amount: str = "9.00", **cycle: Any) -> StripePrice:

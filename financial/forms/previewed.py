@@ -32,9 +32,14 @@ class PreviewedForm(ActionForm):
         return seal["facts"] if seal and seal["typed"] == self._typed() else None
 
     def sealed(self) -> Mapping[str, Any]:
-        """Return what the preview was made of, however old; empty if there was none."""
+        """Return what the preview of these very values was made of, however old; empty if there was none."""
         seal = self._opened(None)
-        return seal["facts"] if seal else {}
+        return seal["facts"] if seal and seal["typed"] == self._typed() else {}
+
+    @property
+    def was_previewed(self) -> bool:
+        """Whether some preview was shown, be it of other values or too old."""
+        return self._opened(None) is not None
 
     def _opened(self, max_age: int | None) -> dict[str, Any] | None:
         try:

@@ -20,7 +20,10 @@ PAUSES = ("keep_as_draft", "mark_uncollectible", "void")
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """What an item of a subscription is to be; `quantity` is None for metered prices."""
+    """What an item of a subscription is to be; `quantity` is None for metered prices, no price keeps the one it is at.
+
+    An archived price can be kept, but not chosen: Stripe refuses it where it is named.
+    """
 
     item_stripe_id: str
     price_stripe_id: str
@@ -29,7 +32,8 @@ class ItemChange:
     @property
     def body(self) -> Body:
         counted = {} if self.quantity is None else {"quantity": self.quantity}
-        return {"id": self.item_stripe_id, "price": self.price_stripe_id, **counted}
+        named = {"price": self.price_stripe_id} if self.price_stripe_id else {}
+        return {"id": self.item_stripe_id, **named, **counted}
 
 
 def change(items: Sequence[ItemChange], proration: str, prorated_at: datetime | None) -> Body:
@@ -52,7 +56,8 @@ def has_items(payload: Mapping[str, Any], items: Sequence[ItemChange]) -> bool:
     found = {item["id"]: item for item in payload["items"]["data"]}
     return all(
         (shown := found.get(item.item_stripe_id)) is not None
-        and (shown["price"]["id"], shown.get("quantity")) == (item.price_stripe_id, item.quantity)
+        and item.price_stripe_id in ("", shown["price"]["id"])
+        and item.quantity == shown.get("quantity")
         for item in items
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,17 +10,20 @@ import pytest
 from django.utils import timezone
 
 from financial.errors import FinancialError, OutcomeUnknown, RequestRefused
+from financial.gateway import bodies
 from financial.models import (
     MrrSpan,
     StripeCredential,
     StripeInvoice,
     StripeRequest,
+    StripeSubscription,
 )
 from financial.reports.recurring import mrr
 from financial.stripe_services import StripeService, terms_of
 from sandbox.http.server import Server
-from tests.conftest import TEST_KEY
-from tests.subscribers import as_changed, coupon, payer, priced, subscribed
+from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET
+from tests.subscribers import as_changed, coupon, payer, priced, subscribed, with_card
+from tests.sync.account import Account, deliver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.oldest_sdk]
 
@@ -192,3 +196,57 @@ def test_what_is_canceled_can_only_be_canceled(service: StripeService) -> None:
     with pytest.raises(RequestRefused):
         service.pause_subscription(ended, "void")
     assert MrrSpan.objects.get().ends_at is not None
+
+
+@pytest.mark.parametrize("proration", ["create_prorations", "always_invoice"])
+def test_what_is_previewed_is_billed_to_the_cent(proration: str, service: StripeService, sandbox: Server) -> None:
+    subscription = subscribed(service, "29.99")
+    sandbox.advance(11 * 86_400 + 12_345)
+    outlook = service.preview_change(subscription, as_changed(subscription, 4), proration)
+    assert subscription.latest_invoice_stripe_id == service.look_at_subscription(subscription).latest_invoice_stripe_id
+
+    sandbox.advance(500)
+    service.change_subscription(
+        subscription, as_changed(subscription, 4), proration=proration, prorated_at=outlook.asked_at
+    )
+
+    shown = outlook.now or outlook.next
+    assert shown is not None
+    previewed = sorted(line.amount_minor for line in shown.lines if line.is_proration)
+    items = service.gateway.iterate("/v1/invoiceitems", {"customer": subscription.customer_stripe_id})
+    assert sorted(item["amount"] for item in items) == previewed
+    assert (outlook.now is not None) == (proration == "always_invoice")
+    if outlook.now:
+        assert StripeInvoice.objects.newest().first().total_minor == outlook.now.due_minor
+
+
+def test_a_trial_that_ended_without_a_card_is_resumed_and_billed(service: StripeService, sandbox: Server) -> None:
+    customer, price = service.create_customer("ada@example.com"), priced(service)
+    body = bodies.subscription(customer.stripe_id, price.stripe_id, trial_days=1)
+    body["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
+    made = service.gateway.create("subscriptions", body, idempotency_key="trial")
+    sandbox.advance(2 * 86_400)
+    StripeSubscription.objects.create(credential=service.credential, stripe_id=made["id"], livemode=False)
+    paused = service.look_at_subscription(StripeSubscription.objects.get())
+    assert paused.status == "paused"
+    with_card(service, customer)
+
+    resumed = service.resume_subscription(paused)
+
+    assert resumed.status == "active"
+    assert StripeInvoice.objects.get(stripe_id=resumed.latest_invoice_stripe_id).total_minor == 900
+
+
+def test_webhooks_that_come_later_change_nothing_of_revenue(service: StripeService, sandbox: Server) -> None:
+    StripeCredential.objects.update(webhook_secret=TEST_WEBHOOK_SECRET)
+    service.credential.refresh_from_db()
+    subscription = subscribed(service)
+    subscription = service.change_subscription(subscription, as_changed(subscription, 3), proration="none")
+    service.cancel_subscription_now(service.pause_subscription(subscription, "keep_as_draft"))
+    columns = ("numerator", "denominator", "starts_at", "ends_at", "product_stripe_id")
+    before = list(MrrSpan.objects.order_by("starts_at").values_list(*columns))
+
+    for event in Account(sandbox.service, random.Random(1)).events():
+        deliver(service.credential, event, service.gateway)
+
+    assert list(MrrSpan.objects.order_by("starts_at").values_list(*columns)) == before

@@ -438,6 +438,28 @@ def test_stripes_refusal_of_a_price_stands_at_its_field(service: StripeService, 
     assert "inactive" in errors(previewed(staff, row, price_0=other.stripe_id))["price_0"]
 
 
+def test_an_archived_price_is_kept_with_another_quantity(service: StripeService, staff: Client) -> None:
+    row = subscribed(service)
+    service.update_price(row.price, active=False)
+    shown = as_shown(previewed(staff, row, quantity_0=3))
+
+    assert staff.post(change_address(row), shown).status_code == 302
+    row.refresh_from_db()
+    assert (row.quantity, row.price.active) == (3, False)
+    assert staff.post(change_address(row), shown).status_code == 302
+
+
+def test_a_form_that_was_sent_is_not_taken_for_another(service: StripeService, staff: Client) -> None:
+    row = subscribed(service)
+    shown = as_shown(previewed(staff, row, quantity_0=3))
+    staff.post(change_address(row), shown)
+
+    answer = staff.post(change_address(row), {**shown, "quantity_0": "9"})
+
+    assert "already sent with other values" in errors(answer)["__all__"]
+    assert StripeSubscription.objects.get().quantity == 3
+
+
 def test_in_a_trial_revenue_is_told_for_the_time_after(service: StripeService, staff: Client) -> None:
     row = subscribed(service, trial_days=14)
 

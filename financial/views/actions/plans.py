@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from financial import forms, stripe_services
+from financial.errors import IdempotencyConflict
 from financial.models import MirrorRow
 from financial.views import subscription_words as words
 from financial.views.actions.base import Create
@@ -104,7 +105,7 @@ class SubscriptionChange(OfSubscription):
             return None
         if shown is not None:
             self.note = "The subscription was changed meanwhile. This is what would be billed now."
-        elif form.sealed():
+        elif form.was_previewed:
             self.note = "The values were changed, or the preview was older than ten minutes. This is a fresh one."
         if self.hindrance():
             return self.show(None, status=409)
@@ -124,8 +125,13 @@ class SubscriptionChange(OfSubscription):
             form.add_error(None, "Nothing is changed yet: choose another price or quantity.")
             return self.show(form, status=422)
         proration = form.cleaned_data["proration"]
-        self.outlook = service.preview_change(self.row, _changes(form), proration)
-        form.seal(at=int(self.outlook.asked_at.timestamp()), digest=self.row.digest)
+        changes = [
+            (item.stripe_id, "" if price.stripe_id == item.price_stripe_id else price.stripe_id, quantity)
+            for item in self.terms.items
+            for price, quantity in (form.chosen()[item.stripe_id],)
+        ]
+        self.outlook = service.preview_change(self.row, _items(changes), proration)
+        form.seal(at=int(self.outlook.asked_at.timestamp()), digest=self.row.digest, items=changes)
         self.said = self._sentences(form, self.outlook)
         return self.show(form)
 
@@ -140,12 +146,14 @@ class SubscriptionChange(OfSubscription):
         return [*said, moves]
 
     def change(self, service: stripe_services.StripeService, form: forms.SubscriptionChangeForm) -> MirrorRow:
-        at = form.sealed().get("at")
+        sealed = form.sealed()
+        if not sealed:
+            raise IdempotencyConflict("This form was already sent with other values.")
         return service.change_subscription(
             self.row,
-            _changes(form),
+            _items(sealed["items"]),
             proration=form.cleaned_data["proration"],
-            prorated_at=None if at is None else dt.datetime.fromtimestamp(at, dt.UTC),
+            prorated_at=dt.datetime.fromtimestamp(sealed["at"], dt.UTC),
             idempotency_key=form.key,
         )
 
@@ -164,8 +172,5 @@ class SubscriptionChange(OfSubscription):
         return {**super().context(), "outlook": self.outlook, "note": self.note}
 
 
-def _changes(form: forms.SubscriptionChangeForm) -> list[stripe_services.ItemChange]:
-    return [
-        stripe_services.ItemChange(item_id, price.stripe_id, quantity)
-        for item_id, (price, quantity) in form.chosen().items()
-    ]
+def _items(changes: Iterable[tuple[str, str, int | None]]) -> list[stripe_services.ItemChange]:
+    return [stripe_services.ItemChange(*change) for change in changes]
