@@ -460,3 +460,15 @@ def test_what_did_not_fail_is_not_tried_again(staff: Client) -> None:
     payment = make.payment(make.credential())
     assert "This payment succeeded" in staff.get(address("retry", payment)).content.decode()
     assert staff.post(address("retry", payment)).status_code == 405
+
+
+def test_a_reservation_is_not_told_as_a_charge(service: StripeService, staff: Client) -> None:
+    payment = pay(service, capture_later=True)
+    page = reverse("financial:payment", args=[payment.stripe_id])
+    before = staff.get(page).content.decode()
+    service.capture_payment(payment)
+    after = staff.get(page).content.decode()
+
+    assert "€49.00 EUR was reserved on Visa ••••4242" in before
+    assert "was charged" not in before
+    assert "Visa ••••4242 was charged €49.00 EUR" in after

@@ -121,6 +121,8 @@ def _attempt(charge: StripeCharge) -> Iterator[Happening]:
         yield from _made(charge.created_at, f"{how} was declined for {amount}", "bad", "cross", why)
     elif charge.status == "pending":
         yield from _made(charge.created_at, f"{how} is being charged {amount}", "info", "clock")
+    elif not charge.captured:
+        yield from _made(charge.created_at, f"{amount} was reserved on {how}", "info", "clock")
     else:
         yield from _made(charge.created_at, f"{how} was charged {amount}", "ok", "check")
 
