@@ -9,12 +9,14 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from django.utils import timezone
+
 from financial import conf, verifiers
 from financial.errors import ExportRefused
 from financial.ledger import journal_rows
 from financial.ledger.exports import FORMATS, By, write
 from financial.ledger.exports.canonical import Booked
-from financial.models import StripeCredential
+from financial.models import BooksProof, StripeCredential
 from financial.money import CURRENCIES
 from financial.verifiers import Verdict
 
@@ -74,7 +76,17 @@ def prove(wanted: Wanted, *, timeout_seconds: float = verifiers.TIMEOUT_SECONDS)
         ExportRefused: as `export`; or a program did not come to an end.
     """
     _check(wanted)
-    return tuple(_verdict(verifier, wanted, timeout_seconds) for verifier in verifiers.installed())
+    verdicts = tuple(_verdict(verifier, wanted, timeout_seconds) for verifier in verifiers.installed())
+    if not (wanted.start or wanted.end or wanted.currency):
+        _keep(wanted.credential, verdicts)
+    return verdicts
+
+
+def _keep(credential: StripeCredential | None, verdicts: tuple[Verdict, ...]) -> None:
+    """Keep what was said of all the books; of a part of them it would claim too much."""
+    for verdict in verdicts if credential else ():
+        said = {"checked_at": timezone.now(), "entries": verdict.entries, "differences": len(verdict.differences)}
+        BooksProof.objects.update_or_create(credential=credential, program=verdict.program, defaults=said)
 
 
 def provers() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from financial import exporting
+from financial import exporting, reports
 from financial.errors import ExportRefused
 from financial.exporting import By, Wanted
 from financial.ledger import journal
@@ -162,3 +162,16 @@ def test_book_a_booked_backwards_and_three_times_is_the_same_file(credential: St
     journal.book_all(again, now=now)
 
     assert backwards == b"".join(exporting.export(Wanted(again, "beancount"))).replace(b"account!", b"account")
+
+
+def test_what_programs_say_of_all_the_books_is_kept_and_of_a_part_is_not(
+    account: StripeCredential, verifiers: None
+) -> None:
+    exporting.prove(Wanted(account, "csv", currency="usd"))
+    assert reports.proofs(account) == ()
+    exporting.prove(Wanted(account, "csv"))
+    exporting.prove(Wanted(account, "csv"))
+    number = f"{Entry.objects.count():,}"
+    assert [str(proof) for proof in reports.proofs(account)] == [
+        f"Verified by {name}, {number} entries, 0 differences" for name in ("beancount", "hledger")
+    ]

@@ -303,6 +303,27 @@ class BalanceReading(models.Model):
         return self.available_minor + self.pending_minor
 
 
+class BooksProof(models.Model):
+    """What a program of others last said of all the books of an account: its own sums against ours and Stripe's."""
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="proofs", db_index=False)
+    program = models.CharField(max_length=40)
+    checked_at = models.DateTimeField()
+    entries = models.PositiveBigIntegerField()
+    differences = models.PositiveIntegerField(help_text="at most twenty are told")
+
+    class Meta:
+        verbose_name = "proof of the books"
+        constraints = (
+            models.UniqueConstraint(fields=("credential", "program"), name="financial_proof_once_a_program"),
+        )
+
+    def __str__(self) -> str:
+        word = "difference" if self.differences == 1 else "differences"
+        verb = "Refused by" if self.differences else "Verified by"
+        return f"{verb} {self.program}, {self.entries:,} entries, {self.differences:,} {word}"
+
+
 class BooksCheck(models.Model):
     """What the last full verification of an account's books found."""
 

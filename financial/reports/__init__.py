@@ -65,7 +65,7 @@ from financial.reports.payouts import (
 )
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 from financial.reports.products import Brought, product_revenue
-from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, strip
+from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, proofs, strip
 from financial.reports.tabs import tab_counts, tab_counts_of
 
 __all__ = [
@@ -135,6 +135,7 @@ __all__ = [
     "payout_rows",
     "period_of",
     "product_revenue",
+    "proofs",
     "recent",
     "reckon",
     "reckoned",

@@ -12,7 +12,7 @@ from enum import StrEnum
 from django.db.models import Count, Sum
 
 from financial import accounts
-from financial.models import AccountDay, BalanceReading, BooksCheck, StripeCredential, Transaction
+from financial.models import AccountDay, BalanceReading, BooksCheck, BooksProof, StripeCredential, Transaction
 
 
 class Standing(StrEnum):
@@ -56,6 +56,11 @@ def balances(credential: StripeCredential) -> tuple[Balance, ...]:
         Balance(row.currency, row.available_minor, row.pending_minor, held.get(row.currency, 0), row.read_at)
         for row in BalanceReading.objects.filter(credential=credential).order_by("currency")
     )
+
+
+def proofs(credential: StripeCredential) -> tuple[BooksProof, ...]:
+    """Return what programs of others last said of all the books; one query."""
+    return tuple(BooksProof.objects.filter(credential=credential).order_by("program"))
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,7 @@ class Overview(PeriodPage):
                 "unreconciled": reports.unreconciled(self.credential) if self.can(PAYOUTS) else None,
                 "cards": self.cards(books),
                 "balances": reports.balances(self.credential),
+                "proofs": reports.proofs(self.credential),
                 "reserve_account": accounts.RESERVE,
                 "period": self.period,
                 "currency": currency,

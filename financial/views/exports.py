@@ -10,7 +10,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from financial import audit, exporting
+from financial import audit, exporting, reports
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential
 from financial.views.base import StaffView
@@ -100,7 +100,8 @@ class ExportPage(StaffView):
         return self._form(form, verdicts=verdicts)
 
     def _form(self, form: ExportForm | None, *, status: int = 200, **context: Any) -> HttpResponse:
-        context |= {"form": form, "provers": exporting.provers()}
+        proofs = reports.proofs(self.credential) if self.credential else ()
+        context |= {"form": form, "provers": exporting.provers(), "proofs": proofs}
         return self.page("financial/exports.html", context, status=status)
 
     def _record(self, action: str, wanted: exporting.Wanted, **details: Any) -> None:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from financial.models import BalanceReading, StripeInvoice, StripePayout
+from financial.models import BalanceReading, BooksProof, StripeInvoice, StripePayout
 from tests import books
 from tests.views import factory
 
@@ -341,3 +341,20 @@ def test_the_stream_shows_one_kind_of_activity(page, shop):
     assert "became a customer" in everything
     assert "?period=7d&amp;activity=dispute" in refunds
     assert page.get(STRIPE, {"activity": "nonsense"}).status_code == 200
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, reverse("financial:proof"), reverse("financial:exports")])
+def test_what_programs_of_others_said_of_the_books_is_shown(page, shop, address):
+    sell(shop)
+    BooksProof.objects.create(
+        credential=shop, program="beancount", checked_at=timezone.now(), entries=1204, differences=0
+    )
+    BooksProof.objects.create(
+        credential=shop, program="hledger", checked_at=timezone.now(), entries=1204, differences=1
+    )
+
+    text = page.get(address).text
+
+    assert "Verified by beancount, 1,204 entries, 0 differences" in text
+    assert "Refused by hledger, 1,204 entries, 1 difference" in text
+    assert reverse("financial:exports") in text

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from financial import audit, bookkeeping, reports
+from financial import audit, bookkeeping, exporting, reports
 from financial.errors import FinancialError, NoActiveCredential
 from financial.views.base import StaffView
 
@@ -50,4 +50,8 @@ class ProofPage(StaffView):
 
     def _show(self, **context: Any) -> HttpResponse:
         strip = reports.strip(self.credential) if self.credential else None
+        context |= {
+            "proofs": reports.proofs(self.credential) if self.credential else (),
+            "provers": exporting.provers(),
+        }
         return self.page("financial/proof.html", {"strip": strip, "can_verify": self.can(VERIFY_PERMISSION), **context})
