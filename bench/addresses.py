@@ -16,7 +16,7 @@ from bench.ids import email, stripe_id
 
 DEEP = 0.9  # of all rows lie before a deep page
 # Answered to POST only.
-POSTED = frozenset({"webhook", "payout-deposit", "credential-switch"})
+POSTED = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-filters"})
 PERIODS = ("7d", "30d", "90d", "12m", "all")
 
 
@@ -196,6 +196,18 @@ def _event(book: Book) -> Wanted:
     yield "payload", (stripe_id("evt", book.account.events // 4),), {"payload": "1"}
 
 
+def _searches(book: Book) -> Wanted:
+    """One of each kind of text: words, amounts, cards, all at once, and operators alone."""
+    for text in (
+        "hana", "hana nagy", email(7), "ha", "example", "49", "€49.00", "4900 jpy", "4242", "hana 49", "hana nagy 4242",
+        "bench-0000012", "charge.failed", "nobody", "status:failed", "currency:jpy", "amount>500",
+        "customer:hana status:succeeded", f"date:{book.today:%Y-%m}",
+    ):  # fmt: skip
+        yield text, (), {"q": text}
+    yield "one kind", (), {"q": "hana", "type": "payments"}
+    yield "unknown id", (), {"q": "pi_unknown"}
+
+
 def _progress(book: Book) -> Wanted:
     yield "", (book.first("SyncRun").pk,), {}
 
@@ -204,7 +216,7 @@ PAGES: dict[str, Any] = {
     "overview": _periods, "stripe": _periods, "revenue": _revenue, "metrics": _metrics, "fees": _fees,
     "product": _products, "price-new": _product, "customer": _customers, "payment": _payments,
     "subscription": _subscriptions, "payout": _payouts, "transaction": _transactions, "account": _accounts, "event": _event,
-    "sync-progress": _progress,
+    "sync-progress": _progress, "search": _searches, "palette": _searches,
     **dict.fromkeys(
         ("transaction-new", "accounts", "suspense", "proof", "product-new", "customer-new", "payment-new",
          "subscription-new", "deposits", "sync", "endpoint", "exports"), _plain),
