@@ -16,6 +16,7 @@ from financial.views import (
     mirror,
     paid,
     palette,
+    sample,
     saved,
     search,
     sync,
@@ -102,6 +103,7 @@ urlpatterns = [
     path("stripe/endpoint/", endpoint.Endpoint.as_view(), name="endpoint"),
     path("stripe/webhook/", webhook.receive, name="webhook"),
     path("stripe/webhook", webhook.receive),  # a redirect to the slash would lose the body
+    path("sample-data/", sample.SampleData.as_view(), name="sample-data"),
     path("exports/", exports.ExportPage.as_view(), name="exports"),
     path("style/", StylePage.as_view(), name="style"),
     path("saved-filters/", saved.SavedFilters.as_view(), name="saved-filters"),

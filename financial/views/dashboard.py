@@ -21,6 +21,7 @@ from financial.reports import recurring
 from financial.reports.periods import fitting_group, usual_group
 from financial.spreadsheets import text_cell
 from financial.views.base import StaffView
+from financial.views.sample import may_load
 
 PAYOUTS = "financial.view_stripepayout"
 KEPT = ("period", "currency", "group", "activity")
@@ -132,7 +133,7 @@ class Overview(PeriodPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.credential is None:
-            return self.page("financial/overview.html", {"books": None})
+            return self.page("financial/overview.html", {"books": None, "may_load_sample": may_load(self)})
         books = reports.books(self.credential)
         currency = self.currency(books)
         group = self.group(self.period.start or books.first_day(currency))
@@ -144,6 +145,7 @@ class Overview(PeriodPage):
             "financial/overview.html",
             {
                 "books": books,
+                "may_load_sample": not books.currencies and may_load(self),
                 "unreconciled": reports.unreconciled(self.credential) if self.can(PAYOUTS) else None,
                 "cards": self.cards(books),
                 "balances": reports.balances(self.credential),
@@ -186,7 +188,7 @@ class StripeDashboard(PeriodPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.credential is None:
-            return self.page("financial/stripe.html", {"stock": None})
+            return self.page("financial/stripe.html", {"stock": None, "may_load_sample": may_load(self)})
         books = reports.books(self.credential, reports.Basis.PAID)
         currency = self.currency(books)
         group = self.group(self.period.start or books.first_day(currency))
