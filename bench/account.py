@@ -198,9 +198,12 @@ class Account:
         history.catch_up(self.credential)
 
     def analyze(self) -> None:
-        """What PostgreSQL does by itself within minutes. SQLite is left as it is: the studio does not do it either."""
+        """What PostgreSQL does by itself within minutes, and for SQLite every sync."""
         from django.db import connection
 
+        from financial.models import statistics
+
+        statistics.refresh()
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")

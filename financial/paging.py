@@ -54,6 +54,7 @@ class CountUpTo(Subquery):
     """How many rows a query finds, counted no further than a limit, as a part of another query."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    empty_result_set_value = 0  # of rows that Django knows not to exist without asking
 
     def __init__(self, rows: QuerySet[Any], limit: int = COUNT_MAX) -> None:
         super().__init__(plain(rows).values("pk")[: limit + 1])

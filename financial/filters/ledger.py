@@ -14,11 +14,13 @@ from django.utils import timezone
 from financial import conf, money, reports
 from financial.filters.base import MirrorFilter, choice_field, customers_like, day_field, state_field, text_field
 from financial.models import (
+    IS_ESTIMATED,
     Account,
     Entry,
     StripeBalanceTransaction,
     StripeCharge,
     StripeCredential,
+    StripePaymentIntent,
     StripePayout,
     StripeTransaction,
     Transaction,
@@ -27,12 +29,12 @@ from financial.models import (
 DIFFERENCES = "differences"
 TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
     "settled": ("Settled", Q(status="settled")),
-    "estimated": ("≈ Estimated", Q(status="estimated")),
+    "estimated": ("≈ Estimated", IS_ESTIMATED),
     DIFFERENCES: ("Differences", Q()),  # what that is depends on the account and the hour: `by_state`
 }
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
-FOUND_MAX = 1000
+FOUND_MAX = FEW = 1000
 FEW_ENTRIES = 20_000
 
 
@@ -68,13 +70,18 @@ class TransactionFilter(MirrorFilter):
         return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Find by the movement, by what caused it, or by the payment it concerns; each by an index."""
-        moved = StripeBalanceTransaction.objects.of(self.credential)
-        links = StripeTransaction.objects.filter(transaction__credential=self.credential)
+        """Find by the movement, by what caused it, or by the payment it concerns; each by an index.
+
+        The rows are named: beside an order, databases walk the whole ledger instead of the index that finds them.
+        """
         if value.startswith("txn_"):
-            return rows.filter(balance_transaction__in=moved.filter(stripe_id=value))
+            moved = StripeBalanceTransaction.objects.of(self.credential).filter(stripe_id=value)
+            return rows.filter(pk__in=list(moved.exclude(transaction=None).values_list("transaction", flat=True)))
         if value.startswith("pi_"):
-            return rows.filter(pk__in=links.filter(self._of_payments(stripe_id=value)).values("transaction"))
+            paid = StripePaymentIntent.objects.of(self.credential).filter(stripe_id=value).values_list("pk", flat=True)
+            charged = StripeCharge.objects.of(self.credential).filter(payment_intent__in=list(paid))
+            ids = list(charged.values_list("stripe_id", flat=True))
+            return rows.filter(pk__in=self._concerning(list(paid), ids))
         return rows.filter(pk__in=self._about(value))
 
     def _about(self, stripe_id: str) -> list[int]:
@@ -86,25 +93,32 @@ class TransactionFilter(MirrorFilter):
         found = {
             *moved.exclude(transaction=None).values_list("transaction", flat=True)[:FOUND_MAX],
             *links.values_list("transaction", flat=True)[:FOUND_MAX],
-            *own.filter(status="estimated").values_list("pk", flat=True),
+            *own.estimated().values_list("pk", flat=True),
             *own.filter(kind=Transaction.Kind.ARRIVAL, occurred_at__in=arrived).values_list("pk", flat=True),
         }
         answers = Transaction.objects.filter(corrects__in=found).values_list("pk", flat=True)
         return sorted(found | set(answers[:FOUND_MAX]))
 
-    def _of_payments(self, **found: Any) -> Q:
-        """Links of what moved because of payments or charges like these: the payment itself, its refunds and disputes."""
-        names = {f"payment_intent__{name}": value for name, value in found.items()}
-        charges = StripeCharge.objects.of(self.credential).filter(**names).values("stripe_id")
-        return Q(**names) | Q(charge_stripe_id__in=charges)
-
     def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         customers = customers_like(self.credential, value)
-        charges = StripeCharge.objects.of(self.credential).filter(customer__in=customers).values("stripe_id")
-        links = StripeTransaction.objects.filter(
-            self._of_payments(customer__in=customers) | Q(charge_stripe_id__in=charges)
+        pks = _first(customers.values_list("pk", flat=True))
+        payments = StripePaymentIntent.objects.of(self.credential).filter(customer__in=pks).order_by()
+        charges = StripeCharge.objects.of(self.credential).filter(customer__in=pks).order_by()
+        paid = _first(payments.values_list("pk", flat=True)) if len(pks) <= FEW else pks
+        charged = _first(charges.values_list("stripe_id", flat=True)) if len(paid) <= FEW else paid
+        if len(charged) <= FEW:
+            return rows.filter(pk__in=self._concerning(paid, charged))
+        # They have so much that it stands everywhere: look at each row, newest first.
+        self.many = FEW
+        concerned = StripeCharge.objects.of(self.credential).filter(
+            stripe_id=OuterRef("stripe_transaction__charge_stripe_id"), customer__in=customers
         )
-        return rows.filter(pk__in=links.values("transaction"))
+        return rows.filter(Q(stripe_transaction__payment_intent__customer__in=customers) | Exists(concerned))
+
+    def _concerning(self, payments: Sequence[int], charges: Sequence[str]) -> set[int]:
+        """Return what moved because of payments and of charges: they themselves, their refunds and disputes."""
+        links = StripeTransaction.objects.order_by().values_list("transaction", flat=True)
+        return {*links.filter(payment_intent__in=payments), *links.filter(charge_stripe_id__in=charges)}
 
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value == DIFFERENCES:
@@ -119,7 +133,11 @@ class TransactionFilter(MirrorFilter):
 
     def by_account(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         account = Account.objects.get(code=value)
-        if reports.entry_count(self.credential, account) <= FEW_ENTRIES:
+        count = reports.entry_count(self.credential, account)
+        if self.credential is not None and count <= FEW:
+            legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
+            return rows.filter(pk__in=list(legs.values_list("transaction", flat=True)) if count else ())
+        if count <= FEW_ENTRIES:
             return rows.filter(pk__in=Entry.objects.filter(account=account).values("transaction"))
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.
         mine = Entry.objects.filter(transaction=OuterRef("pk")).annotate(on=F("account_id") + 0)
@@ -143,6 +161,10 @@ class TransactionFilter(MirrorFilter):
 
     def in_force(self) -> set[str]:
         return {name for name in self.form.fields if self.data.get(name, "").strip()}
+
+
+def _first(values: QuerySet[Any, Any]) -> list[Any]:
+    return list(values[: FEW + 1])
 
 
 def _midnight(day: dt.date) -> dt.datetime:

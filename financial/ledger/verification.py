@@ -264,9 +264,7 @@ def _suspense(credential: StripeCredential, currency: str, books: _Books, findin
 
 
 def _estimates(credential: StripeCredential, currency: str, now: dt.datetime, finding: _Finding) -> None:
-    old = Transaction.objects.filter(
-        **_of(credential, currency), status=Transaction.Status.ESTIMATED, occurred_at__lt=now - ESTIMATE_AGE
-    )
+    old = Transaction.objects.estimated().filter(**_of(credential, currency), occurred_at__lt=now - ESTIMATE_AGE)
     for source, at in old.order_by("pk").values_list("source_stripe_id", "occurred_at"):
         finding.add(f"{source}: estimated since {at:%Y-%m-%d %H:%M} UTC")
 

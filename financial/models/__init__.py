@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from financial.models.credentials import StripeCredential
 from financial.models.ledger import (
+    IS_ESTIMATED,
     Account,
     AccountDay,
     BalanceReading,
@@ -48,6 +49,7 @@ __all__ = [
     "CategoryAccount",
     "DayTotal",
     "Entry",
+    "IS_ESTIMATED",
     "MIRROR_MODELS",
     "ManualWriting",
     "MirrorClock",

@@ -11,6 +11,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 
 from financial import accounts
 from financial.models.credentials import StripeCredential
@@ -53,6 +54,10 @@ class CategoryAccount(models.Model):
         return f"{self.reporting_category} → {self.account}"
 
 
+# As a constant in the statement: SQLite takes the index of the few estimates for no parameter.
+IS_ESTIMATED = Q(status=RawSQL("'estimated'", [], models.CharField()))  # noqa: S611
+
+
 class TransactionQuerySet(models.QuerySet["Transaction"]):
     def of(self, credential: StripeCredential | None) -> Self:
         """Rows of one account; none at all without a credential."""
@@ -64,6 +69,10 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
 
     def settled(self) -> Self:
         return self.filter(status=Transaction.Status.SETTLED)
+
+    def estimated(self) -> Self:
+        """Those that wait for Stripe's figures, by an index of their own."""
+        return self.filter(IS_ESTIMATED)
 
 
 class Transaction(models.Model):
@@ -162,6 +171,7 @@ class Transaction(models.Model):
         )
         indexes = (
             models.Index(fields=("credential", "-occurred_at", "-id"), name="financial_transaction_newest"),
+            models.Index(fields=("credential", "kind", "-occurred_at", "-id"), name="financial_transaction_kind"),
             models.Index(fields=("credential", "currency", "booked_on"), name="financial_transaction_day"),
             models.Index(fields=("credential", "source_stripe_id"), name="financial_transaction_source"),
             models.Index(

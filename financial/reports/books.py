@@ -199,7 +199,7 @@ def _settled(credential: StripeCredential) -> Iterator[_Moved]:
 
 
 def _estimated(credential: StripeCredential) -> Iterator[_Moved]:
-    rows = Transaction.objects.filter(credential=credential, status=Transaction.Status.ESTIMATED).order_by()
+    rows = Transaction.objects.estimated().filter(credential=credential).order_by()
     sums = rows.values_list("booked_on", "currency").annotate(Count("id"), Sum("amount_minor"), Sum("fee_minor"))
     for day, currency, number, amount, fee in sums:
         yield _Moved(day, currency, currency, ESTIMATE, number, amount, fee, amount)

@@ -46,15 +46,14 @@ def _state(credential: StripeCredential) -> tuple[Any, ...]:
     a request) is therefore part of the state, and changes again when it ends.
     """
     runs = SyncRun.objects.filter(credential=credential).order_by("-id")
-    booked = Transaction.objects.filter(credential=credential)
     found = StripeCredential.objects.filter(pk=credential.pk).values_list(
         MirrorClock.last(),
         Subquery(runs.values("id")[:1]),
         Subquery(runs.values("state")[:1]),
         _count(StripeWebhookEvent.objects.filter(state=StripeWebhookEvent.State.WAITING), "state"),
         _count(StripeRequest.objects.filter(state=StripeRequest.State.SENDING), "state"),
-        Subquery(booked.order_by("-id").values("id")[:1]),
-        _count(booked.filter(status=Transaction.Status.ESTIMATED), "credential"),
+        Subquery(Transaction.objects.order_by("-id").values("id")[:1]),  # of any account: no index begins with its id
+        _count(Transaction.objects.estimated().filter(credential=credential), "credential"),
     )
     return tuple(found[0]) if found else ()
 

@@ -17,9 +17,11 @@ from django.db.models.functions import Coalesce
 
 from financial.accounts import CATEGORIES, SUSPENSE, Metric
 from financial.models import Account, AccountDay, DayTotal, Entry, StripeCredential, Transaction
+from financial.paging import COUNT_MAX, plain
 from financial.reports.books import NOTHING, Figures, figures_of_category
 
 OVERDUE = dt.timedelta(hours=24)
+FEW = 1_000
 
 
 def _in(*metrics: Metric) -> Q:
@@ -63,7 +65,9 @@ class LedgerSum:
 
 def sums_of(rows: QuerySet[Transaction]) -> list[LedgerSum]:
     """Add up the rows themselves, estimates left out of the figures; one query. For as many as one may add up at once."""
-    settled = rows.order_by().values("currency", "status", "reporting_category")
+    # The inner query has no groups, so nothing leads it to an index that has their order.
+    few = Transaction.objects.filter(pk__in=plain(rows).values("pk")[: COUNT_MAX + 1])
+    settled = few.order_by().values("currency", "status", "reporting_category")
     found = settled.annotate(n=Count("pk"), amount=Sum("amount_minor"), fee=Sum("fee_minor"))
     return _summed(
         (
@@ -171,9 +175,15 @@ def in_suspense(credential: StripeCredential | None) -> QuerySet[Any]:
     return roots.annotate(left=Sum("amount_minor")).exclude(left=0).values("root")
 
 
+def _few_in_suspense(credential: StripeCredential | None) -> QuerySet[Any] | list[int]:
+    """Return their numbers where they are few, which is usual: beside a subquery databases may look at everything."""
+    few = [row["root"] for row in in_suspense(credential)[: FEW + 1]]
+    return few if len(few) <= FEW else in_suspense(credential)
+
+
 def suspended(credential: StripeCredential) -> list[Suspended]:
-    """Return what is in suspense per category and currency, the most transactions first; one query."""
-    rows = Transaction.objects.filter(pk__in=in_suspense(credential))
+    """Return what is in suspense per category and currency, the most transactions first; two queries."""
+    rows = Transaction.objects.filter(pk__in=_few_in_suspense(credential))
     own = Q(entries__account__code=SUSPENSE)
     found = rows.order_by().values_list("reporting_category", "currency")
     sums = found.annotate(n=Count("pk", distinct=True), left=Sum(Case(When(own, then=F("entries__amount_minor")))))
@@ -182,5 +192,8 @@ def suspended(credential: StripeCredential) -> list[Suspended]:
 
 def differences(credential: StripeCredential | None, now: dt.datetime) -> Q:
     """Transactions that should not stay as they are: something in suspense, or an estimate older than a day."""
-    overdue = Q(status=Transaction.Status.ESTIMATED, occurred_at__lt=now - OVERDUE)
-    return Q(pk__in=in_suspense(credential)) | overdue
+    # Their index knows no times: all estimates are few, and one more condition would lead SQLite to another index.
+    waiting = Transaction.objects.estimated().filter(credential=credential).values_list("pk", "occurred_at")
+    overdue = [pk for pk, at in waiting if at < now - OVERDUE]
+    held = _few_in_suspense(credential)
+    return Q(pk__in=[*held, *overdue]) if isinstance(held, list) else Q(pk__in=held) | Q(pk__in=overdue)

@@ -98,7 +98,7 @@ def _strip(credential: StripeCredential, readings: dict[str, BalanceReading], ch
     days = AccountDay.objects.filter(credential=credential, account__code__in=codes).order_by()
     sums = days.values_list("currency", "account__code").annotate(Sum("amount_minor"), Sum("count"))
     booked = {(currency, code): (amount, count) for currency, code, amount, count in sums}
-    estimates = Transaction.objects.filter(credential=credential, status=Transaction.Status.ESTIMATED)
+    estimates = Transaction.objects.estimated().filter(credential=credential)
     moved = {currency for currency, _ in booked} | {code for code, one in readings.items() if one.stripe_minor}
     order = sorted(moved, key=lambda currency: (-booked.get((currency, codes[0]), (0, 0))[1], currency))
     return Strip(

@@ -23,7 +23,7 @@ from financial.errors import AuthenticationRefused, FinancialError, PermissionRe
 from financial.ledger import journal
 from financial.mirror import contents, history, store
 from financial.mirror.resources import RESOURCES, Resource, own_expand
-from financial.models import StripeCredential, SyncRun, SyncStep
+from financial.models import StripeCredential, SyncRun, SyncStep, statistics
 from financial.sync import balances, catchup, proof, runs, spans
 from financial.sync.reading import Collection, Delivery, Reader, ReadingEnded
 
@@ -146,11 +146,13 @@ class _Pull:
             self._catch_up_since(self.run.reads_from)
         if self.run.kind == Kind.VERIFY:
             return
+        statistics.refresh()  # before booking, which joins what was just written
         store.repair_links(self.credential, tick=self._sign)
         self._itemise()
         booked = journal.book_all(self.credential, now=timezone.now(), tick=self._sign)
         self.run.booked, self.run.settled = booked.booked, booked.settled
         history.catch_up(self.credential, tick=self._sign)
+        statistics.refresh()
         if not self.errors and not self.run.resources:
             self.run.covers_until = self._by_stripes_clock(started)
             self._prove_the_books()

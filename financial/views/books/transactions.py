@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from financial import conf, handwriting, reports
 from financial.filters.ledger import TransactionFilter
 from financial.models import (
+    IS_ESTIMATED,
     Account,
     Entry,
     PayoutRow,
@@ -129,7 +130,7 @@ class TransactionList(MirrorList):
         settled = [line.count for line in sums if line.count is not None]
         if not count.is_more or len(settled) < len(sums):
             return count
-        estimated = _plain(found.rows()).filter(status=Transaction.Status.ESTIMATED).count()
+        estimated = _plain(found.rows()).filter(IS_ESTIMATED).count()
         return BoundedCount(sum(settled) + estimated, limit=sum(settled) + estimated)
 
     def _account_sums(self, credential: StripeCredential | None, found: Any, count: BoundedCount) -> list[AccountSum]:

@@ -125,12 +125,12 @@ class MirrorList(StaffView):
     def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
         matching = found.rows()
         page, is_stale = self._page(matching)
-        count = bounded_count(matching)
+        count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(matching)
         base = filters.without(self.request.GET)
         return {
             **self._saved(found),
             "filter": found,
-            "tabs": found.tabs(self.counts(credential, found)),
+            "tabs": found.tabs({} if found.chips() and count.is_more else self.counts(credential, found)),
             "chips": found.chips(),
             "filter_errors": found.errors(),
             "is_filtered": bool(found.chips() or self.request.GET.get("status")),

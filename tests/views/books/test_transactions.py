@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from financial import handwriting, reports
+from financial.filters import ledger
 from financial.models import Account, PayoutRow, StripeCredential, StripePayout, Transaction
 from financial.paging import COUNT_MAX
 from financial.reports.periods import Group, Period
@@ -229,6 +230,25 @@ def test_suspense_stands_on_top_until_it_is_mapped(shop: StripeCredential, page:
     handwriting.map_category(None, "contribution", Account.objects.get(code="Expenses:Other"))
 
     assert "in suspense" not in shown(page)
+
+
+def test_a_customer_with_too_many_to_name_finds_the_same_rows_uncounted(
+    shop: StripeCredential, page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, eve = factory.customer(shop), factory.customer(shop, name="Eve", email="eve@example.com")
+    own = []
+    for customer in (ada, ada, eve):
+        paid = factory.payment(shop, customer=customer)
+        charge = factory.charge(shop, paid, customer=customer)
+        own.append(books.settled(shop, paid, charge_stripe_id=charge.stripe_id))
+    own.append(books.settled(shop, kind="refund", charge_stripe_id=charge.stripe_id))
+    monkeypatch.setattr(ledger, "FEW", 1)
+
+    text = shown(page, f"customer={ada.stripe_id}")
+
+    assert set(numbers(text)) == {own[0].pk, own[1].pk}
+    assert "more than 1" in text
+    assert set(numbers(shown(page, f"customer={eve.stripe_id}"))) == {own[2].pk, own[3].pk}
 
 
 def test_the_number_of_queries_does_not_grow(
