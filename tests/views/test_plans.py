@@ -108,7 +108,7 @@ def test_the_second_form_creates_it_once(service: StripeService, staff: Client) 
     row = StripeSubscription.objects.get()
     assert first["Location"] == second["Location"] == reverse("financial:subscription", args=[row.stripe_id])
     assert (row.status, subscriptions_at(service)) == ("active", 1)
-    assert AuditEvent.objects.filter(object_id=row.stripe_id).first().action == "subscription.created"
+    assert AuditEvent.objects.get(object_id=row.stripe_id).action == "subscription.created"
     invoice = StripeInvoice.objects.get(stripe_id=row.latest_invoice_stripe_id)
     assert invoice.total_minor == shown.context["outlook"].now.due_minor == 900
 
@@ -357,6 +357,7 @@ def test_a_form_sent_twice_changes_once(service: StripeService, staff: Client) -
 
     assert (first.status_code, second.status_code) == (302, 302)
     assert StripeRequest.objects.filter(operation="subscriptions.update").count() == 1
+    assert AuditEvent.objects.get().action == "subscription.changed"
 
 
 def test_an_unknown_outcome_of_a_change_is_finished_by_the_same_form(

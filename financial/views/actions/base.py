@@ -19,7 +19,7 @@ from django.utils.functional import cached_property
 
 from financial import audit, forms, stripe_services
 from financial.errors import FinancialError, NoActiveCredential, RequestInFlight
-from financial.models import MirrorRow
+from financial.models import AuditEvent, MirrorRow
 from financial.views.base import StaffView
 
 
@@ -81,9 +81,15 @@ class Action(StaffView):
         return self.show(form, status=409 if isinstance(error, RequestInFlight) else 422)
 
     def log(self, action: str, row: MirrorRow, key: str, **details: Any) -> None:
-        """Write down who did what with which request to Stripe; `key` is the one it was sent with."""
+        """Write down who did what with which request to Stripe; `key` is the one it was sent with.
+
+        A form that was sent again did nothing more, so nothing more is written down.
+        """
         assert self.credential is not None  # noqa: S101  (`_require_credential` saw to it)
         request = stripe_services.request_id(self.credential, key)
+        told = AuditEvent.objects.filter(credential=self.credential, action=action, object_id=row.stripe_id)
+        if request and told.filter(details__request=request).exists():
+            return
         known = {**details, "request": request} if request else details
         audit.record(self.request.user, action, credential=self.credential, object_id=row.stripe_id, **known)
 
