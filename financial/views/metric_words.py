@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from financial import money
 from financial.recurring import rounded
 from financial.reports.movements import LIFETIME_MONTHS_MAX, Kind, Month
+from financial.reports.recovery import Recovery
 from financial.reports.recurring import Amount, Trials
 
 DASH = "—"
@@ -101,6 +102,7 @@ def figures(
     few: int,
     discounts: str,
     trials: Trials | None,
+    recovered: Recovery | None,
     leaving: Amount,
     at_risk: Amount,
 ) -> list[Figure]:
@@ -111,6 +113,7 @@ def figures(
         *(_shares(page) if not page.hides_shares else _counts(page)),
         _quick(page),
         *([_trials(trials, few)] if trials is not None else []),
+        *(_renewals(page, recovered) if recovered is not None else []),
         _leaving(page, leaving),
         _at_risk(page, at_risk),
     ]
@@ -311,6 +314,51 @@ def _trials(trials: Trials, few: int) -> Figure:
             ("Stripe's own number", "may differ: it takes a rolling 30 days and asks for the first invoice only."),
         ),
     )
+
+
+_RECOVERY_AT_STRIPE = (
+    "Stripe's own number",
+    "is its recovery analytics, with the same exclusion of trials; it adds currencies and cuts in UTC.",
+)
+
+
+def _renewals(page: _Page, found: Recovery) -> list[Figure]:
+    """Shares by volume where there are enough renewals, counts below that."""
+    failed, due = found.failed, found.due
+    is_few = due.count < page.few
+    of_due = f"{failed.count} of {due.count} renewals, {page.money(failed.minor)} of {page.money(due.minor)}"
+    of_failed = f"{page.money(found.recovered.minor)} of {page.money(failed.minor)}"
+    rest = f"{page.money(found.open.minor)} still in recovery, {page.money(found.lost.minor)} lost"
+    return [
+        Figure(
+            "failure",
+            "Renewals failed at first",
+            f"{failed.count} of {due.count}" if is_few and due.count else percent(found.failure_share),
+            of_due if due.count else "no renewal fell due",
+            how=(
+                (
+                    "Formula",
+                    "Renewals of the month whose first attempt failed ÷ those due, by volume; the first invoice after a "
+                    "trial is left out.",
+                ),
+                ("Counted", of_due),
+                ("Setting", ZONE),
+                _RECOVERY_AT_STRIPE,
+            ),
+        ),
+        Figure(
+            "recovery",
+            "Recovered",
+            f"{found.recovered.count} of {failed.count}" if is_few and failed.count else percent(found.recovery_share),
+            rest if failed.count else "nothing to recover",
+            how=(
+                ("Formula", "What was paid later, by any means ÷ what failed at first, by volume, as it is now."),
+                ("Counted", f"{of_failed}; {rest}. Lost: written off, void, or no further attempt is planned."),
+                ("Setting", ZONE),
+                _RECOVERY_AT_STRIPE,
+            ),
+        ),
+    ]
 
 
 def _leaving(page: _Page, leaving: Amount) -> Figure:

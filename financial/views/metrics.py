@@ -19,6 +19,7 @@ from financial.models import StripeCredential
 from financial.recurring import rounded
 from financial.reports import recurring
 from financial.reports.movements import LOSSES, Cohort, Kind, Month
+from financial.reports.recovery import recovery
 from financial.views.base import StaffView
 from financial.views.metric_words import Figure, figures, month_words, percent
 from financial.views.mirror import export
@@ -141,6 +142,7 @@ class Metrics(StaffView):
             few=FEW,
             discounts=str(conf.get("MRR_DISCOUNTS")),
             trials=None if product else trials(current.start, current.end),
+            recovered=None if product else recovery(credential, report.currency, current.start, current.end),
             leaving=recurring.leaving(credential, report.currency, product),
             at_risk=recurring.at_risk(credential, report.currency, product),
         )

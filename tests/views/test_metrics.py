@@ -104,7 +104,7 @@ def test_every_figure_says_how_it_is_computed(page: Any, shop: StripeCredential)
     html = page()
 
     figures = html.count('<div class="kpi" id=')
-    assert figures == 13
+    assert figures == 15
     assert html.count("<summary>Explain<span") == figures
 
 
