@@ -133,10 +133,10 @@ def test_refunds_fall_on_the_day_of_the_accounts_zone(settings):
     moved.booked(shop, "refund", amount_minor=-500, created_at=at("2026-04-01T03:59:59"))
     moved.booked(shop, "refund", amount_minor=-600, created_at=at("2026-04-01T04:00:00"))
 
-    days = reports.books(shop).days
+    books = reports.books(shop)
 
-    assert days["usd", dt.date(2026, 3, 31)].refunded_minor == 500
-    assert days["usd", dt.date(2026, 4, 1)].refunded_minor == 600
+    assert books.on("usd", dt.date(2026, 3, 31)).refunded_minor == 500
+    assert books.on("usd", dt.date(2026, 4, 1)).refunded_minor == 600
 
 
 @pytest.mark.django_db

@@ -12,11 +12,13 @@ Each counts on its own day: a refund never changes the month of its payment. Est
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from operator import add
 from typing import NamedTuple
 
 from django.db.models import Count, Sum
@@ -24,7 +26,7 @@ from django.db.models import Count, Sum
 from financial.accounts import CATEGORIES, UNKNOWN, Metric
 from financial.models import DayTotal, StripeCredential, Transaction
 from financial.reports.cached import cached
-from financial.reports.periods import Group, Period, bucket_start, buckets, fitting_group
+from financial.reports.periods import Group, Period, buckets, fitting_group
 
 
 class Basis(StrEnum):
@@ -123,38 +125,63 @@ class ReportRow:
         return self.end - dt.timedelta(days=1)
 
 
+Numbers = tuple[int, ...]
+_ZERO: Numbers = (0,) * len(_NAMES)
+
+
+class Running(NamedTuple):
+    """One currency: its days with figures, oldest first, and the sums up to and including each; plain, to be kept small.
+
+    `sums` begins with nothing, so that the days from one place up to another are the difference of two of them.
+    """
+
+    days: list[dt.date]
+    sums: list[Numbers]
+
+    def between(self, start: dt.date | None, end: dt.date | None) -> Figures:
+        """Return the sum of the days from `start` up to, not including, `end`."""
+        first = bisect_left(self.days, start) if start else 0
+        last = bisect_left(self.days, end) if end else len(self.days)
+        if first >= last:
+            return NOTHING
+        return Figures(*(more - less for more, less in zip(self.sums[last], self.sums[first], strict=True)))
+
+
 @dataclass(frozen=True)
 class Books:
-    """All figures of a credential by (currency, local day), and the sums a page asks for."""
+    """All figures of a credential by currency and local day, and the sums a page asks for: each a look at two places."""
 
-    days: Mapping[tuple[str, dt.date], Figures] = field(repr=False)
+    running: Mapping[str, Running] = field(repr=False)
 
     @property
     def currencies(self) -> tuple[str, ...]:
         """Every currency there is, the one with most payments first; amounts cannot be compared."""
-        counts: defaultdict[str, int] = defaultdict(int)
-        for (currency, _), figures in self.days.items():
-            counts[currency] += figures.count + figures.estimated
+        totals = {currency: self.total(currency) for currency in self.running}
+        counts = {currency: figures.count + figures.estimated for currency, figures in totals.items()}
         return tuple(sorted(counts, key=lambda currency: (-counts[currency], currency)))
 
     def total(self, currency: str, period: Period | None = None) -> Figures:
         """Return the sum over a period's days, over all days without one."""
-        chosen = (f for (c, day), f in self.days.items() if c == currency and (period is None or period.has(day)))
-        return sum(chosen, NOTHING)
+        return self._between(currency, period.start if period else None, period.end if period else None)
+
+    def on(self, currency: str, day: dt.date) -> Figures:
+        """Return the figures of one day."""
+        return self._between(currency, day, day + dt.timedelta(days=1))
 
     def first_day(self, currency: str) -> dt.date | None:
-        return min((day for c, day in self.days if c == currency), default=None)
+        return self.running[currency].days[0] if currency in self.running else None
 
     def rows(self, currency: str, period: Period, group: Group) -> tuple[ReportRow, ...]:
         """Return one row per bucket of the period, oldest first, empty ones too; they sum to `total`."""
         start = period.start or self.first_day(currency) or period.last
         group = fitting_group(start, period.end, group)
-        sums: defaultdict[dt.date, Figures] = defaultdict(Figures)
-        for (c, day), figures in self.days.items():
-            if c == currency and period.has(day):
-                first = max(bucket_start(day, group), start)
-                sums[first] = sums[first] + figures
-        return tuple(ReportRow(first, after, sums[first]) for first, after in buckets(start, period.end, group))
+        return tuple(
+            ReportRow(first, after, self._between(currency, first, after))
+            for first, after in buckets(start, period.end, group)
+        )
+
+    def _between(self, currency: str, start: dt.date | None, end: dt.date | None) -> Figures:
+        return self.running[currency].between(start, end) if currency in self.running else NOTHING
 
 
 def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
@@ -164,12 +191,24 @@ def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
 
     Stripe: https://docs.stripe.com/reports/reporting-categories
     """
-    sums: dict[tuple[str, dt.date], list[int]] = {}
-    for row in cached("books", credential, lambda: (*_settled(credential), *_estimated(credential))):
-        key = (row.paid_currency if basis is Basis.PAID else row.currency, row.day)
+    return Books(cached("books", credential, lambda: _running(credential, basis), basis))
+
+
+def _running(credential: StripeCredential, basis: Basis) -> dict[str, Running]:
+    days: defaultdict[str, dict[dt.date, Numbers]] = defaultdict(dict)
+    for row in (*_settled(credential), *_estimated(credential)):
+        of_currency = days[row.paid_currency if basis is Basis.PAID else row.currency]
         more = vars(_figures(row, basis)).values()  # thousands of rows: adding whole `Figures` takes ten times as long
-        sums[key] = [a + b for a, b in zip(sums[key], more, strict=True)] if key in sums else list(more)
-    return Books({key: Figures(*values) for key, values in sums.items() if any(values)})
+        of_currency[row.day] = tuple(a + b for a, b in zip(of_currency.get(row.day, _ZERO), more, strict=True))
+    found = {}
+    for currency, figures in days.items():
+        known = sorted((day, numbers) for day, numbers in figures.items() if any(numbers))
+        if known:
+            sums = [_ZERO]
+            for _, numbers in known:
+                sums.append(tuple(map(add, sums[-1], numbers)))
+            found[currency] = Running([day for day, _ in known], sums)
+    return found
 
 
 ESTIMATE = "≈"
