@@ -139,7 +139,6 @@ class PaymentList(MirrorList):
         Column("Amount", "amount", is_number=True),
         Column("Status"),
         Column("Customer"),
-        Column("Method"),
         Column("Fee", is_number=True),
         Column("Net", is_number=True),
         Column("Payout"),
