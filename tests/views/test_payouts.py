@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from typing import Any
 
 import pytest
@@ -209,3 +211,13 @@ def test_a_payout_of_another_account_is_not_found(client: Any, shop: StripeCrede
 def test_nothing_yet_leads_to_the_sync(client: Any, shop: StripeCredential) -> None:
     assert "No payouts yet" in page(client)
     assert not StripeBalanceTransaction.objects.exists()
+
+
+def test_the_rows_of_a_payout_are_a_file(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, 700, 300)
+    answer = client.get(reverse("financial:payout", args=[made.stripe_id]) + "?format=csv")
+    lines = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert len(lines) == 3  # its own row, too
+    assert sum(int(line["net_minor"]) for line in lines) == 0
+    assert {line["payout"] for line in lines} == {made.stripe_id}
+    assert "payout-" in answer["Content-Disposition"] and "-test-" in answer["Content-Disposition"]

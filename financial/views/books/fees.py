@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
 
-from financial import reports
-from financial.views.books.revenue import RevenueReport
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from financial import conf, reports
+from financial.models import StripeCredential
+from financial.views.books.revenue import KEPT, RevenueReport
+from financial.views.mirror import export
 
 
 class FeeAudit(RevenueReport):
@@ -13,11 +20,15 @@ class FeeAudit(RevenueReport):
 
     section, permission = "ledger", "financial.view_transaction"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:
             return self.page("financial/fees.html", {"books": None})
         books = reports.books(self.credential)
         currency = self.currency(books)
+        audit = reports.fee_audit(self.credential, currency, self.period)
+        if "csv" in request.GET:
+            return self._file(self.credential, currency, audit)
+        kept = {name: value for name, value in request.GET.items() if name in KEPT}
         return self.page(
             "financial/fees.html",
             {
@@ -26,7 +37,32 @@ class FeeAudit(RevenueReport):
                 "currency": currency,
                 "periods": self.choices("period", reports.PERIODS, self.period.key),
                 "currencies": self.choices("currency", [(code, code.upper()) for code in books.currencies], currency),
-                "audit": reports.fee_audit(self.credential, currency, self.period),
+                "audit": audit,
+                "csv_query": urlencode({**kept, "currency": currency, "csv": 1}),
                 "figures": books.total(currency, self.period),
             },
         )
+
+    def _file(self, credential: StripeCredential, currency: str, audit: reports.FeeAudit) -> HttpResponseBase:
+        """Answer with the tables on the screen, one under the other; the last heading says of which days and zone."""
+        first = self.period.start.isoformat() if self.period.start else "the beginning"
+        header = (
+            "by",
+            "label",
+            "payments",
+            "currency",
+            "amount_minor",
+            "amount",
+            "fee_minor",
+            "fee",
+            "rate in percent",
+        )
+        said = f"fees, {credential.mode}; {currency.upper()}; {first} to {self.period.last}; days in {conf.time_zone()}"
+        return export.stream("fees", credential.mode, (*header, said), _lines(audit, currency))
+
+
+def _lines(audit: reports.FeeAudit, currency: str) -> Iterator[tuple[Any, ...]]:
+    for title, rows in audit.tables:
+        for row in rows:
+            amount, fee = export.amounts(row.amount_minor, currency), export.amounts(row.fee_minor, currency)
+            yield (title, row.label, row.count, currency, *amount, *fee, row.rate, "")

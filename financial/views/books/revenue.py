@@ -6,7 +6,8 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
 from financial import reports
@@ -43,7 +44,7 @@ class RevenueReport(PeriodPage):
         kept = {key: value for key, value in self.request.GET.items() if key in KEPT and key not in dropped}
         return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:
             return self.page("financial/revenue.html", {"books": None})
         books = reports.books(self.credential)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import orjson
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from financial import conf, reports, stripe_services
@@ -40,7 +41,7 @@ class MirrorDetail(StaffView):
     name: ClassVar[str]
     noun: ClassVar[str]
 
-    def get(self, request: HttpRequest, stripe_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, stripe_id: str) -> HttpResponseBase:
         if self.credential is None:
             raise NoActiveCredential
         row = self.all_rows().filter(stripe_id=stripe_id[:255]).first()

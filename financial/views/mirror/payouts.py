@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from financial import conf, filters, reports
 from financial.bank import deposits
@@ -109,6 +111,19 @@ class PayoutDetail(MirrorDetail):
             "export_query": urlencode({"by": "payout", "currency": row.currency, **_days(days)}),
         }
 
+    def get(self, request: HttpRequest, stripe_id: str) -> HttpResponseBase:
+        if request.GET.get("format") == "csv" and self.credential is not None:
+            row = self.all_rows().filter(stripe_id=stripe_id[:255]).first()
+            if row is not None:
+                return self._file(row)
+        return super().get(request, stripe_id)
+
+    def _file(self, row: StripePayout) -> HttpResponseBase:
+        """Answer with every row the payout consists of, its own included, streamed."""
+        header = ("balance transaction", "source", "category", "amount_minor", "amount", "fee_minor", "fee", "net_minor",
+                  "net", "currency", f"created_at ({conf.time_zone()})", "payout", "mode")  # fmt: skip
+        return export.stream(f"payout-{row.arrives_on or 'rows'}", _mode(row), header, _row_lines(row))
+
     def _page(self, row: StripePayout) -> tuple[Page[PayoutRow], bool]:
         found = reports.payout_rows(row)
         order: dict[str, Any] = {"field": "id", "descending": False, "size": conf.get("PAGE_SIZE")}
@@ -117,6 +132,21 @@ class PayoutDetail(MirrorDetail):
             return paginate(found, **order, after=after, before=before), False
         except InvalidPosition:
             return paginate(found, **order), True
+
+
+def _mode(row: StripePayout) -> str:
+    return "live" if row.livemode else "test"
+
+
+def _row_lines(payout: StripePayout) -> Iterator[Sequence[Any]]:
+    for listed in reports.payout_rows(payout).order_by("pk").iterator(chunk_size=500):
+        moved = listed.balance_transaction
+        yield (
+            moved.stripe_id, moved.source_stripe_id, moved.reporting_category or moved.type,
+            *export.amounts(moved.amount_minor, moved.currency), *export.amounts(moved.fee_minor, moved.currency),
+            *export.amounts(moved.net_minor, moved.currency), moved.currency, moved.created_at, payout.stripe_id,
+            _mode(payout),
+        )  # fmt: skip
 
 
 def _days(days: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from decimal import Decimal
 from typing import Any
 
@@ -134,3 +136,13 @@ def test_nothing_booked_says_so(client: Client, shop: StripeCredential) -> None:
     client.force_login(rows.staff())
 
     assert "Nothing booked yet" in client.get(FEES).text
+
+
+def test_the_tables_on_the_screen_are_a_file_that_says_of_which_days(shop: StripeCredential, client: Any) -> None:
+    sold(shop, 10000, 320, card_country="US")
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    answer = client.get(reverse("financial:fees"), {"period": "all", "csv": "1"})
+    lines = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    country = next(line for line in lines if line["by"] == "Card country")
+    assert (country["label"], country["fee_minor"], country["rate in percent"]) == ("US", "320", "3.20")
+    assert list(country)[-1].startswith("fees, test; USD; the beginning to ")
