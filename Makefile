@@ -9,7 +9,8 @@ TEMPLATES = $$(find financial/templates studio/templates -name '*.html')
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 PORT ?= 8000
 DEMO_PORT ?= 8000
-SPREAD := -n auto --maxprocesses 4
+# Tests of one group stay together: those with a browser share one demo.
+SPREAD := -n auto --maxprocesses 4 --dist loadgroup
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 ARGS ?=
 SEED ?= 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import SHOTS, Studio
-from tests.browser.test_pages import barriers
+from tests.browser.scrutiny import barriers
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.conftest import SHOTS, Studio
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def subscriber(tab: Any, base: str) -> str:
