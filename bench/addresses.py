@@ -15,8 +15,13 @@ from bench.account import Account
 from bench.ids import email, stripe_id
 
 DEEP = 0.9  # of all rows lie before a deep page
-# Answered to POST only.
-POSTED = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-filters"})
+# Answered to POST only, of what the account has none of, or asked of Stripe.
+LEFT_OUT = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-filters"}) | {
+    "payment-link",
+    "checkout-page",
+    "paid",
+    "subscription-next-invoice",
+}
 PERIODS = ("7d", "30d", "90d", "12m", "all")
 
 
@@ -43,7 +48,7 @@ class Book:
 
         for pattern in urlpatterns:
             name = pattern.name
-            if not name or name in POSTED:
+            if not name or name in LEFT_OUT:
                 continue
             view = getattr(pattern.callback, "view_class", None)
             yield from self._listed(name, view) if hasattr(view, "filterset") else self._single(name)
@@ -93,7 +98,8 @@ class Book:
             from financial.models import Account as Ledger
 
             return list(Ledger.objects.values_list("code", flat=True))
-        return [str(value) for value, _ in filterset.base_filters[name].extra["choices"]]
+        choices = filterset.base_filters[name].extra.get("choices")
+        return ["true"] if choices is None else [str(value) for value, _ in choices if value]
 
     # Everything else
 
@@ -212,6 +218,26 @@ def _progress(book: Book) -> Wanted:
     yield "", (book.first("SyncRun").pk,), {}
 
 
+def _forms(prefix: str, number: int = 1) -> Any:
+    """The form that changes one object."""
+
+    def of(book: Book) -> Wanted:
+        yield "", (stripe_id(prefix, number),), {}
+
+    return of
+
+
+# What can be done with an object, on a page of its own.
+FORMS: dict[str, tuple[str, ...]] = {
+    "prod": ("product-edit", "product-archive", "product-unarchive"),
+    "price": ("price-edit", "price-archive", "price-unarchive"),
+    "cus": ("customer-edit",),
+    "pi": ("payment-capture", "payment-cancel", "payment-retry", "payment-refund"),
+    "sub": (
+        "subscription-change", "subscription-pause", "subscription-resume", "subscription-cancel",
+        "subscription-cancel-now", "subscription-keep",
+    ),
+}  # fmt: skip
 PAGES: dict[str, Any] = {
     "overview": _periods, "stripe": _periods, "revenue": _revenue, "metrics": _metrics, "fees": _fees,
     "product": _products, "price-new": _product, "customer": _customers, "payment": _payments,
@@ -219,7 +245,8 @@ PAGES: dict[str, Any] = {
     "sync-progress": _progress, "search": _searches, "palette": _searches,
     **dict.fromkeys(
         ("transaction-new", "accounts", "suspense", "proof", "product-new", "customer-new", "payment-new",
-         "subscription-new", "deposits", "sync", "endpoint", "exports"), _plain),
+         "subscription-new", "deposits", "sync", "endpoint", "exports", "pay-pages", "sample-data", "style"), _plain),
+    **{name: _forms(prefix) for prefix, names in FORMS.items() for name in names},
 }  # fmt: skip
 
 NAMES = ["Ada", "ada.kern", lambda: email(7), "Nobody", stripe_id("cus", 1), stripe_id("cus", 77)]
@@ -233,6 +260,7 @@ VALUES: dict[tuple[str, str], list[Any]] = {
     ("transactions", "q"): [stripe_id(kind, 9) for kind in ("txn", "ch", "re", "pi")] + [stripe_id("po", 3), "nothing"],
     ("house", "q"): [stripe_id("txn", 9)],
     ("events", "q"): [stripe_id("evt", 9), stripe_id("ch", 45), "nothing"],
+    ("", "country"): ["US", "de", "XX"],
     ("events", "type"): ["charge.succeeded", "payout.paid", "nothing.known"],
     ("house", "account"): [],
     ("", "customer"): NAMES,
