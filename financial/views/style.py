@@ -21,6 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from financial import charts, tokens
+from financial.models import BooksProof
 from financial.paging import BoundedCount
 from financial.templatetags._words import ICONS
 from financial.views.base import StaffView
@@ -190,6 +191,11 @@ def components() -> list[Component]:
             "_stale.html",
             "Above figures that may be old.",
             {"shell": SimpleNamespace(health=SimpleNamespace(is_stale=True, has_failed=True, synced_at=DAY))},
+        ),
+        Component(
+            "_proofs.html",
+            "What programs of others last said of the books.",
+            {"proofs": [BooksProof(program="beancount", checked_at=DAY, entries=1204, differences=0)]},
         ),
         Component("_timeline.html", "What happened to one object, newest first.", {"timeline": _TIMELINE}),
         Component(

@@ -20,6 +20,7 @@ SUBJECTS = {
     "_filters": "the filters of a list",
     "_ledger_nav": "the pages of the books",
     "_headlines": "recurring revenue as it is now",
+    "_sample_button": "the way to made-up data; it would load it",
     "_invoice_preview": "an invoice that does not exist yet",
     "_outlook": "what Stripe would bill",
 }
