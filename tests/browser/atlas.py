@@ -18,6 +18,7 @@ NOT_PAGES = {
     "credential-switch": "a form in the sidebar posts there",
     "payout-deposit": "a form of the payout posts there",
     "saved-filters": "a form of each list posts there",
+    "sample-data": "a button of an empty studio posts there",
     "sync-progress": "a part of the sync page, fetched by htmx",
     "palette": "what the command palette lists, fetched by a script",
     "paid": "for customers, without the shell; test_empty.py opens it",
