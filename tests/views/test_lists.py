@@ -26,6 +26,7 @@ from financial.models import (
 from financial.paging import BoundedCount, CountUpTo
 from financial.spreadsheets import FORMULA_STARTS
 from financial.views.mirror import export, listing
+from financial.views.mirror.rows import subscription_row
 from tests.views import rows as make
 
 pytestmark = pytest.mark.django_db
@@ -427,3 +428,26 @@ def test_products_show_the_revenue_of_the_period_asked_for(credential: StripeCre
     assert "$1,012.34" in always
     assert 'name="period" value="all"' in always
     assert exported(staff, "products", "period=all")[0]["revenue"] == "1012.34 USD"
+
+
+@pytest.mark.parametrize(
+    ("values", "is_billed_again"),
+    [
+        ({}, True),
+        ({"status": "trialing"}, True),
+        ({"cancel_at_period_end": True}, False),
+        ({"cancel_at": make.NOON + dt.timedelta(days=31)}, False),
+        ({"cancel_at": make.NOON + dt.timedelta(days=60)}, True),
+        ({"status": "canceled", "ended_at": make.NOON}, False),
+        ({"status": "unpaid"}, False),
+    ],
+)
+def test_a_subscription_tells_when_it_is_billed_again(
+    credential: StripeCredential, values: dict[str, Any], is_billed_again: bool
+) -> None:
+    price = make.price(make.product(credential))
+    subscription = make.subscription(price, make.customer(credential), **values)
+
+    line = subscription_row(subscription)
+
+    assert line.next_invoice_at == (subscription.current_period_end_at if is_billed_again else None)

@@ -199,8 +199,8 @@ class SubscriptionList(MirrorList):
         Column("Billing cycle"),
         Column("MRR", is_number=True),
         Column("Status"),
-        Column("Period ends", "period"),
-        Column("Cancels"),
+        Column("Next invoice", "period"),
+        Column("Ends"),
         Column("Created", "date"),
     )
     more_filters = ("customer",)

@@ -100,6 +100,14 @@ class SubscriptionRow:
     ends_at: dt.datetime | None
     mrr: tuple[recurring.Amount, ...] = ()
 
+    @property
+    def next_invoice_at(self) -> dt.datetime | None:
+        """When it is billed again: at the end of its period, unless it ends by then."""
+        period_end = self.subscription.current_period_end_at
+        if not self.subscription.is_active or period_end is None:
+            return None
+        return None if self.ends_at and self.ends_at <= period_end else period_end
+
 
 def product_rows(
     credential: StripeCredential, products: Sequence[StripeProduct], period: reports.Period
