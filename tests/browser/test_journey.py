@@ -40,7 +40,7 @@ def test_from_a_product_to_a_payment_booked_with_its_exact_fee(studio: Studio, o
 
     tab.goto(f"{base}/customers/new/")
     tab.get_by_label("E-mail").fill("journey@example.com")
-    tab.get_by_label("Name").fill("Jo Urney")
+    tab.locator("main").get_by_label("Name").fill("Jo Urney")
     tab.get_by_role("button", name="Create customer").click()
     tab.wait_for_url(re.compile(r"/customers/cus_\w+/"))
 
