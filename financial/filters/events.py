@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from financial.filters.base import (
+    FEW,
     MirrorFilter,
     choice_field,
     day_field,
@@ -20,8 +21,6 @@ from financial.filters.states import EVENT_STATES
 from financial.models import (
     StripeWebhookEvent,
 )
-
-FEW = 1_000
 
 
 class EventFilter(MirrorFilter):

@@ -13,9 +13,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from financial import money
 from financial.filters.base import (
+    FEW,
     MirrorFilter,
     choice_field,
     customers_like,
+    few_or_all,
     starts_with,
     state_field,
     text_field,
@@ -145,10 +147,16 @@ class PaymentFilter(MirrorFilter):
             return rows.filter(stripe_id=value)
         if value.startswith(("ch_", "py_")):
             return rows.filter(pk__in=charges.filter(stripe_id=value).values("payment_intent"))
-        found = Q(customer__in=customers_like(self.credential, value))
+        found = Q(customer__in=few_or_all(customers_like(self.credential, value)))
         if len(value) == 4 and value.isascii() and value.isdecimal():
-            found |= Q(pk__in=charges.filter(card_last4=value).values("payment_intent"))
+            found |= self._ending_in(value)
         return rows.filter(found)
+
+    def _ending_in(self, last4: str) -> Q:
+        """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
+        charges = StripeCharge.objects.of(self.credential).filter(card_last4=last4, payment_intent__isnull=False)
+        few = list(charges.order_by().values_list("payment_intent", flat=True)[: FEW + 1])
+        return Q(pk__in=few) if len(few) <= FEW else Q(has_charge(card_last4=last4))
 
     def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(currency=value.lower())

@@ -227,6 +227,7 @@ class StripePaymentIntent(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
             models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
+            models.Index(fields=("credential", "amount_minor", "id"), name="%(class)s_by_amount"),
             _amount_index(),
         )
 

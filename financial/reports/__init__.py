@@ -18,6 +18,7 @@ from financial.reports.account import (
     trouble,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
+from financial.reports.cached import cached
 from financial.reports.customers import Paid, paid_net
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.growth import Growth, growth
@@ -66,9 +67,11 @@ from financial.reports.payouts import (
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 from financial.reports.products import Brought, product_revenue
 from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, proofs, strip
-from financial.reports.tabs import tab_counts, tab_counts_of
+from financial.reports.tabs import TABS_MAX, tab_counts, tab_counts_of
 
 __all__ = [
+    "TABS_MAX",
+    "cached",
     "ACTIVITIES",
     "ATTENTION_STATES",
     "AccountRow",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from financial import conf
 from financial.models import (
@@ -25,7 +26,7 @@ from financial.models import (
     StripeWebhookEvent,
 )
 from financial.models.mirror import MirrorQuerySet
-from financial.paging import BoundedCount, bounded_count
+from financial.paging import BoundedCount, CountUpTo, bounded_count
 from financial.reports.cached import cached
 from financial.reports.ledger import Suspended, suspended
 from financial.reports.periods import Period
@@ -36,6 +37,7 @@ DISPUTES_TO_ANSWER = ("needs_response", "warning_needs_response")
 SUBSCRIPTIONS_AT_RISK = ("past_due", "unpaid")
 DISPUTES_OPEN = (*DISPUTES_TO_ANSWER, "under_review", "warning_under_review")
 _HEAVY = ("payload", "private")
+_SUBSCRIBED = Q(status__in=StripeSubscription.ACTIVE_STATUSES)
 _OF_PAYMENT = ("payment_intent", "payment_intent__customer")
 # What the stream tells of: the word in addresses -> its label, the rows, and what to read with them.
 ACTIVITIES: dict[str, tuple[str, type[MirrorRow], tuple[str, ...]]] = {
@@ -50,10 +52,10 @@ ACTIVITIES: dict[str, tuple[str, type[MirrorRow], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class ResourceCount:
-    """One row per resource: how many there are, of which `current` ones count."""
+    """One row per resource: how many there are, of which `current` ones count; neither is counted without end."""
 
-    total: int
-    current: int
+    total: BoundedCount
+    current: BoundedCount
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Stock:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.products.total or self.customers.total or self.payments.total or self.subscriptions.total)
+        return not any(getattr(self, part.name).total.value for part in fields(self))
 
 
 @dataclass(frozen=True)
@@ -121,22 +123,23 @@ class Recent:
 
 
 def resource_counts(credential: StripeCredential) -> Stock:
-    """Return how many products, customers, payments and subscriptions there are; four queries, none when kept."""
+    """Return how many products, customers, payments and subscriptions there are; one query, none when kept."""
     return cached("stock", credential, lambda: _stock(credential))
 
 
 def _stock(credential: StripeCredential) -> Stock:
-    def count(model: type[MirrorRow], current: Q) -> ResourceCount:
-        rows = model.objects.of(credential).alive()
-        answer = rows.aggregate(total=Count("id"), current_rows=Count("id", filter=current))
-        return ResourceCount(answer["total"], answer["current_rows"])
-
-    return Stock(
-        products=count(StripeProduct, Q(active=True)),
-        customers=count(StripeCustomer, Q(delinquent=False)),
-        payments=count(StripePaymentIntent, Q(status="succeeded")),
-        subscriptions=count(StripeSubscription, Q(status__in=StripeSubscription.ACTIVE_STATUSES)),
-    )
+    counted = {
+        name: [CountUpTo(rows), CountUpTo(rows.filter(current))]
+        for name, rows, current in (
+            ("products", StripeProduct.objects.of(credential).alive(), Q(active=True)),
+            ("customers", StripeCustomer.objects.of(credential).alive(), Q(delinquent=False)),
+            ("payments", StripePaymentIntent.objects.of(credential).alive(), Q(status="succeeded")),
+            ("subscriptions", StripeSubscription.objects.of(credential).alive(), _SUBSCRIBED),
+        )
+    }
+    figures = StripeCredential.objects.filter(pk=credential.pk).values_list(*chain(*counted.values())).get()
+    totals = [BoundedCount(figure) for figure in figures]
+    return Stock(**{name: ResourceCount(*totals[2 * place : 2 * place + 2]) for place, name in enumerate(counted)})
 
 
 def attention(credential: StripeCredential, period: Period) -> Attention:

@@ -1,7 +1,7 @@
 """How many rows are behind each tab of a list; never counted beyond the limit of `financial.paging`.
 
 Without other filters the figures are read from indexes and kept until something is written. With filters in force the rows
-found are counted, where there are no more of them than the limit; beyond it nothing is said.
+found are counted, where there are no more than a thousand of them; beyond it nothing is said.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from financial.models import StripeCredential
-from financial.paging import COUNT_MAX, BoundedCount, CountUpTo, plain
+from financial.paging import BoundedCount, CountUpTo, plain
 from financial.reports.cached import cached
 
 ALL = ""
+TABS_MAX = 1_000  # rows looked at one by one
 
 
 def tab_counts(
@@ -33,10 +34,10 @@ def _counted(credential: StripeCredential, tabs: Mapping[str, QuerySet[Any]]) ->
 
 def tab_counts_of(found: QuerySet[Any], states: Mapping[str, Q]) -> Mapping[str, BoundedCount]:
     """Return how many of the rows found are behind each tab; nothing where there are too many. One query."""
-    few = plain(found).values("pk")[: COUNT_MAX + 1]
+    few = plain(found).values("pk")[: TABS_MAX + 1]
     rows = found.model._default_manager.filter(pk__in=few)
     parts = {f"tab_{key}": Count("pk", filter=state) for key, state in states.items()}
     sums = rows.aggregate(found=Count("pk"), **parts)
-    if sums["found"] > COUNT_MAX:
+    if sums["found"] > TABS_MAX:
         return {}
     return {ALL: BoundedCount(sums["found"]), **{key: BoundedCount(sums[f"tab_{key}"]) for key in states}}

@@ -52,6 +52,15 @@ class CurrencySum:
     received_minor: int
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How many rows were found, how many behind each tab, and their sums."""
+
+    count: BoundedCount
+    tabs: Mapping[str, BoundedCount]
+    sums: list[CurrencySum]
+
+
 class MirrorList(StaffView):
     """What every list does; a subclass says what it lists."""
 
@@ -62,6 +71,8 @@ class MirrorList(StaffView):
     columns: ClassVar[tuple[Column, ...]]
     sorts: ClassVar[dict[str, str]]
     more_filters: ClassVar[tuple[str, ...]] = ()
+    # Whether nothing but the mirror and the books decides what is found.
+    keeps_figures: ClassVar[bool] = False
     has_sums: ClassVar[bool] = False
     export_header: ClassVar[tuple[str, ...]] = ()
 
@@ -125,12 +136,13 @@ class MirrorList(StaffView):
     def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
         matching = found.rows()
         page, is_stale = self._page(matching)
-        count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(matching)
+        figures = self._figures(credential, found, matching)
+        count = figures.count
         base = filters.without(self.request.GET)
         return {
             **self._saved(found),
             "filter": found,
-            "tabs": found.tabs({} if found.chips() and count.is_more else self.counts(credential, found)),
+            "tabs": found.tabs(figures.tabs),
             "chips": found.chips(),
             "filter_errors": found.errors(),
             "is_filtered": bool(found.chips() or self.request.GET.get("status")),
@@ -143,7 +155,7 @@ class MirrorList(StaffView):
             "page": page,
             "is_stale": is_stale,
             "count": count,
-            "sums": self.sums(matching, count),
+            "sums": figures.sums,
             "is_beyond_sums": self.has_sums and count.is_more,
             "base": base,
             "sort": self.request.GET.get("sort", ""),
@@ -151,6 +163,18 @@ class MirrorList(StaffView):
             "noun": self.noun,
             "export_query": f"{base}&format=csv" if base else "format=csv",
         }
+
+    def _figures(self, credential: Any, found: filters.MirrorFilter, matching: QuerySet[Any]) -> Figures:
+        """Count and add up what was found; kept until something is written, where that can be told."""
+
+        def build() -> Figures:
+            count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(matching)
+            is_much = bool(found.chips()) and count.value > reports.TABS_MAX
+            return Figures(count, {} if is_much else self.counts(credential, found), self.sums(matching, count))
+
+        if not self.keeps_figures:
+            return build()
+        return reports.cached(f"list:{self.name}", credential, build, filters.without(self.request.GET, "sort"))
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from financial.views.mirror.listing import Column, CurrencySum, Heading, MirrorL
 
 
 class ProductList(MirrorList):
+    keeps_figures = True
     section, permission = "products", "financial.view_stripeproduct"
     write_permission = "financial.run_sync"
     model, filterset, name, noun = StripeProduct, filters.ProductFilter, "products", "product"
@@ -93,6 +94,7 @@ class ProductList(MirrorList):
 
 
 class CustomerList(MirrorList):
+    keeps_figures = True
     section, permission = "customers", "financial.view_stripecustomer"
     model, filterset, name, noun = StripeCustomer, filters.CustomerFilter, "customers", "customer"
     sorts = {"date": "created_at", "name": "name", "email": "email"}
@@ -131,6 +133,7 @@ class CustomerList(MirrorList):
 
 
 class PaymentList(MirrorList):
+    keeps_figures = True
     has_sums = True
     section, permission = "payments", "financial.view_stripepaymentintent"
     model, filterset, name, noun = StripePaymentIntent, filters.PaymentFilter, "payments", "payment"
@@ -190,6 +193,7 @@ def payment_sums(found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]
 
 
 class SubscriptionList(MirrorList):
+    keeps_figures = True
     section, permission = "subscriptions", "financial.view_stripesubscription"
     model, filterset, name, noun = StripeSubscription, filters.SubscriptionFilter, "subscriptions", "subscription"
     sorts = {"date": "created_at", "period": "current_period_end_at"}
