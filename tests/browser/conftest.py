@@ -189,8 +189,7 @@ def _checkout_page(context: Any, studio: Studio) -> str:
     tab.goto(f"{studio.url}/studio/financial/stripe/payments/new/?customer={customer}")
     tab.get_by_label("Amount").first.fill("12")
     tab.get_by_label("Description").fill("One page to pay on")
-    with tab.expect_navigation():
-        tab.locator("main form .btn.primary").last.click()
+    follow(tab.locator("main form .btn.primary").last)
     made = urlsplit(str(tab.url)).path
     assert atlas.name_of(made) == "checkout-page", tab.inner_text("main")
     tab.close()
@@ -201,8 +200,7 @@ def _do(context: Any, address: str) -> str:
     """Press the button of a page that asks before it does something; return where that led."""
     tab = context.new_page()
     tab.goto(address)
-    with tab.expect_navigation():
-        tab.locator("main form button").last.click()
+    follow(tab.locator("main form button").last)
     done = urlsplit(str(tab.url)).path
     tab.close()
     return done
@@ -236,3 +234,9 @@ def open_tab(chromium: Any, signed_in: Any) -> Iterator[Any]:
 def open_tabs(chromium: Any, signed_in: Any) -> Iterator[Any]:
     """The same, for a tab that a module's tests share."""
     yield from _tabs(chromium, signed_in)
+
+
+def follow(link: Any) -> None:
+    """Click what leads to another page, and wait until that is there: a click alone returns before."""
+    with link.page.expect_navigation():
+        link.click()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SHOTS, Studio
+from tests.browser.conftest import SHOTS, Studio, follow
 from tests.browser.test_journey import wait_for_text
 
 pytestmark = pytest.mark.browser
@@ -29,12 +29,12 @@ def test_a_link_is_paid_refunded_in_part_and_booked(studio: Studio, open_tab: An
     _pay(chromium, link)
 
     staff.goto(f"{base}/payments/?amount_from={AMOUNT}&amount_to={AMOUNT}&currency=usd")
-    wait_for_text(staff, "Succeeded")
+    wait_for_text(staff, f"${AMOUNT}")  # the row itself: “Succeeded” is a tab as well
     staff.locator("tbody a.main-link").click()
     staff.wait_for_url(re.compile(r"/payments/pi_\w+/$"))
     wait_for_text(staff, "Exact fee")  # 2.9 % of 61.37 and 30 cents: 2.08
 
-    staff.get_by_role("link", name="Refund").first.click()
+    follow(staff.get_by_role("link", name="Refund").first)
     assert "Stripe keeps its fee of $2.08 USD" in staff.inner_text("main")
     staff.get_by_label("Amount in USD").fill("10")
     staff.get_by_label("Amount in USD").blur()

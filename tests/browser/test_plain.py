@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser import atlas
-from tests.browser.conftest import SHOTS, Studio
+from tests.browser.conftest import SHOTS, Studio, follow
 
 pytestmark = pytest.mark.browser
 
@@ -42,23 +42,23 @@ def test_a_list_is_filtered_sorted_and_paged_by_links_and_a_button(studio: Studi
     plain.goto(f"{studio.url}/studio/financial/stripe/payments/")
     first = rows.first.inner_text()
 
-    plain.get_by_role("link", name="Next").click()
+    follow(plain.get_by_role("link", name="Next"))
     assert rows.first.inner_text() != first
-    plain.get_by_role("link", name="Previous").click()
+    follow(plain.get_by_role("link", name="Previous"))
     assert rows.count() > 1
 
-    plain.locator("#tabs").get_by_role("link", name="Failed").click()
+    follow(plain.locator("#tabs").get_by_role("link", name="Failed"))
     assert "status=failed" in plain.url
     assert plain.get_by_role("link", name="Failed").get_attribute("aria-current") == "page"
 
     plain.locator("main").get_by_label("Search").first.fill("nobody@example.org")
-    plain.get_by_role("button", name="Filter").click()
+    follow(plain.get_by_role("button", name="Filter"))
     assert "q=nobody%40example.org" in plain.url
     assert "Nothing matches" in plain.inner_text("main")
-    plain.get_by_role("link", name="Clear all filters").click()
+    follow(plain.get_by_role("link", name="Clear all filters"))
     assert rows.count() > 1
 
-    plain.locator("thead").get_by_role("link", name="Amount").click()
+    follow(plain.locator("thead").get_by_role("link", name="Amount"))
     assert plain.locator("th[aria-sort]").inner_text().startswith("Amount")
 
 
@@ -80,14 +80,14 @@ def test_the_menu_of_a_phone_opens_and_leads_on(studio: Studio, open_tab: Any) -
 
     phone.get_by_role("button", name="Menu").click()
     phone.screenshot(path=str(SHOTS / "menu--light-360.png"))
-    link.click()
+    follow(link)
 
     assert phone.url.endswith("/stripe/payments/")
 
 
 def test_a_refused_form_says_why_on_top_and_at_the_field(studio: Studio, plain: Any) -> None:
     plain.goto(f"{studio.url}/studio/financial/stripe/products/new/")
-    plain.get_by_role("button", name="Create product").click()
+    follow(plain.get_by_role("button", name="Create product"))
 
     summary = plain.get_by_role("alert")
     assert summary.is_visible()
@@ -104,7 +104,7 @@ def test_a_product_is_made_archived_and_brought_back(studio: Studio, plain: Any)
     plain.get_by_role("button", name="Create product").click()
     plain.wait_for_url(re.compile(r"/products/prod_\w+/$"))
 
-    plain.get_by_role("link", name="Archive", exact=False).first.click()
+    follow(plain.get_by_role("link", name="Archive", exact=False).first)
     assert plain.locator(".consequences").is_visible()
     plain.locator("main form").get_by_role("button").last.click()
     plain.wait_for_url(re.compile(r"/products/prod_\w+/$"))
@@ -113,7 +113,7 @@ def test_a_product_is_made_archived_and_brought_back(studio: Studio, plain: Any)
 
 def test_a_sync_is_started_by_its_button(studio: Studio, plain: Any) -> None:
     plain.goto(f"{studio.url}/studio/financial/stripe/sync/")
-    plain.get_by_role("button", name="Sync now").click()
+    follow(plain.get_by_role("button", name="Sync now"))
 
     assert plain.url.rstrip("/").endswith("/sync")
     assert plain.locator("main h1").inner_text() == "Sync"

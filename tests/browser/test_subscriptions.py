@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SHOTS, Studio
+from tests.browser.conftest import SHOTS, Studio, follow
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,7 @@ def test_a_subscription_is_begun_changed_ended_and_kept(studio: Studio, open_tab
     tab.goto(f"{base}/subscriptions/new/?customer={customer}")
     tab.get_by_label("Price").select_option(index=1)
     tab.get_by_label("Quantity").fill("2")
-    tab.get_by_role("button", name="Preview").click()
+    follow(tab.get_by_role("button", name="Preview"))
     said = tab.inner_text("main")
     assert re.search(r"pays .+ today, then .+ each \w+ from \d+ \w+ \d{4}\.", said)
     tab.screenshot(path=str(SHOTS / "subscription-preview.png"), full_page=True)
@@ -41,7 +41,7 @@ def test_a_subscription_is_begun_changed_ended_and_kept(studio: Studio, open_tab
     tab.get_by_role("link", name="Change plan or quantity").click()
     tab.get_by_label("Quantity").fill("3")
     tab.get_by_label("Is billed now").check()
-    tab.get_by_role("button", name="Preview").click()
+    follow(tab.get_by_role("button", name="Preview"))
     due = re.search(r"pays (\S+) \w+ today\.", tab.inner_text("main"))
     assert due
     tab.get_by_role("button", name=f"Change and bill {due.group(1)}").click()
