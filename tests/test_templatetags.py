@@ -46,7 +46,7 @@ def test_an_unknown_currency_is_shown_and_escaped():
 )
 def test_moments_are_relative_within_a_week(ago, text):
     with time_machine.travel(NOW, tick=False):
-        assert f">{text}</time>" in tags.when(NOW - ago)
+        assert f"<span>{text}</span></time>" in tags.when(NOW - ago)
 
 
 def test_a_moment_tells_the_accounts_time_and_utc(settings):
@@ -57,6 +57,15 @@ def test_a_moment_tells_the_accounts_time_and_utc(settings):
     assert 'datetime="2026-10-15T12:00:00+00:00"' in written
     assert 'title="15 Oct 2026, 14:00:00 CEST · 15 Oct 2026, 12:00:00 UTC"' in written
     assert ">15 Oct 2026, 14:00 CEST</time>" in written
+
+
+def test_a_relative_moment_holds_the_exact_one_beside_it(settings):
+    settings.FINANCIAL_TIME_ZONE = "Europe/Berlin"
+
+    with time_machine.travel(NOW, tick=False):
+        written = tags.when(NOW - dt.timedelta(hours=5))
+
+    assert 'data-exact="15 Oct 2026, 09:00 CEST"><span>5 hours ago</span>' in written
 
 
 def test_no_moment_is_a_dash():

@@ -105,7 +105,12 @@ def when(moment: dt.datetime | dt.date | None, style: str = "") -> SafeString | 
     local = moment.astimezone(conf.time_zone())
     utc = moment.astimezone(dt.UTC)
     title = f"{date_format(local, 'j M Y, H:i:s')} {local.tzname()} · {date_format(utc, 'j M Y, H:i:s')} UTC"
-    return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(), title, _moment_text(local, style))
+    text, exact = _moment_text(local, style), _moment_text(local, "exact")
+    if text == exact:
+        return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(), title, text)
+    # Whoever asks for exact times, and paper, gets the second instead of the first.
+    shape = '<time datetime="{}" title="{}" data-exact="{}"><span>{}</span></time>'
+    return format_html(shape, utc.isoformat(), title, exact, text)
 
 
 def _moment_text(local: dt.datetime, style: str) -> str:

@@ -141,3 +141,20 @@ def test_the_menu_of_a_phone_opens_closes_and_gives_the_focus_back(studio: Studi
 
     assert not phone.get_by_role("navigation", name="Main").is_visible()
     assert phone.evaluate("document.activeElement.textContent.trim()") == "Menu"
+
+
+def test_exact_times_are_chosen_without_a_mouse_and_stay_chosen(studio: Studio, open_tab: Any) -> None:
+    tab = open_tab()
+    tab.goto(f"{studio.url}/studio/financial/stripe/payments/")
+    shown = "getComputedStyle(document.querySelector('tbody time > span')).display"
+    assert tab.evaluate(shown) != "none"
+
+    tab.get_by_label("Times").focus()
+    tab.keyboard.press("ArrowDown")
+    tab.reload()
+
+    assert tab.get_by_label("Times").input_value() == "exact"
+    assert tab.evaluate(shown) == "none"
+    exact = tab.evaluate("getComputedStyle(document.querySelector('tbody time'), '::after').content")
+    assert re.fullmatch(r'"\d+ \w+ \d{4}, \d\d:\d\d \w+"', exact) or exact == "attr(data-exact)"
+    assert tab.said == []

@@ -3,16 +3,15 @@
 (() => {
   const root = document.documentElement;
 
-  // Appearance: light, dark, or as the system has it.
-  const form = document.querySelector("[data-theme-switch]");
+  // What one likes to see: light or dark, times as told or exact. Kept in this browser.
+  const form = document.querySelector("[data-settings]");
   if (form) {
-    const select = form.querySelector("select");
-    select.value = root.dataset.theme || "";
+    for (const { name } of form.elements) form.elements[name].value = root.dataset[name] || "";
     form.hidden = false;
-    select.addEventListener("change", () => {
-      if (select.value) root.dataset.theme = select.value;
-      else delete root.dataset.theme;
-      try { localStorage.setItem("financial-theme", select.value); } catch { /* private window */ }
+    form.addEventListener("change", ({ target: { name, value } }) => {
+      if (value) root.dataset[name] = value;
+      else delete root.dataset[name];
+      try { localStorage.setItem(`financial-${name}`, value); } catch { /* private window */ }
     });
   }
 

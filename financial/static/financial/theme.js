@@ -1,8 +1,10 @@
-// Runs before the first paint: applies the appearance chosen earlier; without a choice the system's stays.
+// Runs before the first paint: applies what was chosen earlier; without a choice the system's appearance stays.
 "use strict";
 (() => {
-  const choice = (() => {
-    try { return localStorage.getItem("financial-theme"); } catch { return null; }
-  })();
-  if (choice === "light" || choice === "dark") document.documentElement.dataset.theme = choice;
+  for (const [name, known] of [["theme", ["light", "dark"]], ["times", ["exact"]]]) {
+    try {
+      const choice = localStorage.getItem(`financial-${name}`);
+      if (known.includes(choice)) document.documentElement.dataset[name] = choice;
+    } catch { /* private window */ }
+  }
 })();
