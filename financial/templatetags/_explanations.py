@@ -149,4 +149,48 @@ EXPLANATIONS: dict[str, Explanation] = {
         ("Setting", DAYS),
         ("Stripe’s own number", "may differ: it splits invoices with several products by line."),
     ),
+    "effective_rate": (
+        ("Formula", "Σ Stripe’s fees ÷ Σ amount of the payments, in percent to two decimals."),
+        ("Counted", "Settled payments with their exact fees, in the currency that reached the balance."),
+        ("Setting", DAYS),
+        (
+            "Stripe’s own number",
+            "may differ: its price list is per transaction; the fixed part weighs more on small ones.",
+        ),
+    ),
+    "fee_drift": (
+        ("Formula", "Exact fees − what had been estimated for the same payments when they succeeded."),
+        (
+            "Counted",
+            "Payments settled in the currency they were paid in; where money was exchanged no estimate is exact.",
+        ),
+        ("Setting", "The estimate is a percentage and a fixed part per currency (docs/money.md)."),
+        ("Stripe’s own number", "There is none: Stripe does not estimate."),
+    ),
+    "dispute_losses": (
+        ("Formula", "Σ fees of disputes, less those Stripe gave back."),
+        ("Counted", "On the day Stripe took them. The disputed amounts are not in it: they are under “Disputes”."),
+        ("Setting", DAYS),
+        (
+            "Stripe’s own number",
+            "may differ: countries and contracts decide whether the fee of a won dispute comes back.",
+        ),
+    ),
+    "refund_losses": (
+        ("Formula", "Σ fees of payments that were refunded in full: Stripe keeps them."),
+        ("Counted", "Payments of the days shown; those refunded in part are named beside it and not in the sum."),
+        ("Setting", DAYS),
+        ("Stripe’s own number", "There is none as one figure: the fee stays on each payment’s page."),
+    ),
+    "remainder": (
+        ("Formula", "Payout − Σ net of its rows. Nothing is left where every row is known."),
+        (
+            "Counted",
+            "The rows of Stripe’s balance that Stripe says went out with this payout; fees and refunds among them.",
+        ),
+        (
+            "Stripe’s own number",
+            "may differ: its payout report names the same rows, but a day later and in its own zone.",
+        ),
+    ),
 }

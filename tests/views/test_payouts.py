@@ -79,6 +79,13 @@ def test_a_remainder_is_shown_with_its_amount_and_in_words(client: Any, shop: St
     assert "missing from Stripe’s list" in text
 
 
+def test_the_remainder_of_a_payout_explains_itself(client: Any, shop: StripeCredential) -> None:
+    text = detail(client, payout(shop, 2288))
+
+    assert '<summary>Explain<span class="sr"> Remainder</span></summary>' in text
+    assert "Payout − Σ net of its rows" in text
+
+
 def test_a_manual_payout_is_not_itemisable(client: Any, shop: StripeCredential) -> None:
     made = payout(shop, read=False, amount_minor=500, automatic=False, reconciliation_status="not_applicable")
 

@@ -15,6 +15,16 @@ from financial.reports.periods import fitting_group
 from financial.views.dashboard import Choice, PeriodPage, bucket_label, report_csv
 
 CUSTOM = "custom"
+# The explanation of each column, and its heading.
+EXPLAINED = (
+    ("gross", "Gross"),
+    ("refunds", "Refunds"),
+    ("disputes", "Disputes"),
+    ("revenue", "Total revenue"),
+    ("fees", "Fees"),
+    ("net", "Net volume"),
+    ("funding", "Funding"),
+)
 KEPT = ("period", "from", "to", "currency", "group")
 
 
@@ -70,6 +80,7 @@ class RevenueReport(PeriodPage):
                 "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
                 "total": total,
                 "was": was,
+                "explained": EXPLAINED,
                 "changes": _changes(total, was) if was else [],
                 "csv_query": urlencode({**kept, "currency": currency, "group": group, "csv": "1"}),
             },

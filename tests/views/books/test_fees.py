@@ -146,3 +146,13 @@ def test_the_tables_on_the_screen_are_a_file_that_says_of_which_days(shop: Strip
     country = next(line for line in lines if line["by"] == "Card country")
     assert (country["label"], country["fee_minor"], country["rate in percent"]) == ("US", "320", "3.20")
     assert list(country)[-1].startswith("fees, test; USD; the beginning to ")
+
+
+def test_every_headline_of_the_audit_explains_itself(shop: StripeCredential, client: Client) -> None:
+    sold(shop, 10000, 320, card_country="US", card_brand="visa")
+    client.force_login(rows.staff())
+
+    text = client.get(FEES, {"period": "all"}).text
+
+    for figure in ("Effective rate of payments", "All fees", "Estimates against exact fees", "Lost to disputes"):
+        assert f'<summary>Explain<span class="sr"> {figure}</span></summary>' in text

@@ -131,3 +131,12 @@ def test_the_number_of_queries_does_not_grow(shop: StripeCredential, page: Clien
         books.booked(shop, currency="eur", created_at=on(4, day))
 
     assert asked() == few < 20
+
+
+def test_every_column_says_how_it_is_computed(shop: StripeCredential, page: Client) -> None:
+    books.booked(shop, amount_minor=10000, fee_minor=320, created_at=on(3, 28))
+
+    text = page.get(REVENUE, MARCH).text
+
+    for heading in ("Gross", "Refunds", "Disputes", "Total revenue", "Fees", "Net volume", "Funding"):
+        assert f'<summary>Explain<span class="sr"> {heading}</span></summary>' in text
