@@ -236,7 +236,13 @@ def _looked_at(
 def _save(
     credential: StripeCredential, resource: Resource, payload: dict[str, Any], gateway: StripeGateway, *, seen: int
 ) -> MirrorRow | None:
-    """Write an answer by the mirror's rule, and what it tells of MRR with it, as a webhook would."""
+    """Write an answer by the mirror's rule, and what it tells of MRR with it, as a webhook would.
+
+    Of what was deleted meanwhile Stripe shows a stub: the row keeps what it last showed, and is marked.
+    """
+    if payload.get("deleted"):
+        store.mark_deleted(credential, resource, str(payload["id"]), now=gateway.now())
+        return resource.model.objects.filter(credential=credential, stripe_id=payload["id"]).first()
     row = store.save(credential, resource, payload, seen=seen, api_version=gateway.api_version, shown_at=gateway.now())
     if resource is SUBSCRIPTION:
         history.take_in(credential, [str(payload["id"])])

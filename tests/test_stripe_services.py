@@ -281,6 +281,17 @@ def test_a_customer_keeps_what_is_not_given_and_loses_what_is_empty(service: Str
     assert (changed.email, changed.name, changed.phone) == ("ada@example.com", "Ada Lovelace", "")
 
 
+def test_what_was_deleted_meanwhile_is_marked_and_keeps_what_it_showed(service: StripeService) -> None:
+    customer = service.create_customer("ada@example.com", "Ada")
+    service.gateway.act("customers", "delete", customer.stripe_id, {}, idempotency_key="elsewhere")
+
+    with pytest.raises(FinancialError):
+        service.update_customer(customer, name="Ada Lovelace")
+
+    customer.refresh_from_db()
+    assert (customer.is_deleted, customer.email, customer.name) == (True, "ada@example.com", "Ada")
+
+
 def test_the_same_change_sent_twice_is_done_once(service: StripeService) -> None:
     product = service.create_product("Novel")
     service.update_product(product, name="Poems", idempotency_key="form-1")
