@@ -213,23 +213,30 @@ def _find(request: StripeRequest, resource: Resource, gateway: StripeGateway) ->
 def fetch_and_save(
     credential: StripeCredential, resource: Resource, stripe_id: str, gateway: StripeGateway
 ) -> MirrorRow | None:
-    """Look at one object and write it by the mirror's rule; None if somebody wrote it meanwhile."""
-    seen = store.draw()
-    payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
-    return _save(credential, resource, payload, gateway, seen=seen)
+    """Look at one object and write it by the mirror's rule; None if somebody wrote it meanwhile.
+
+    None, too, of what was deleted at Stripe and never mirrored.
+    """
+    return _fetched(credential, resource, stripe_id, gateway)[1]
 
 
 def _looked_at(
     credential: StripeCredential, resource: Resource, stripe_id: str, gateway: StripeGateway
 ) -> dict[str, Any] | None:
-    """Mirror an object as Stripe shows it now, and return it; None where it cannot be asked for."""
-    seen = store.draw()
+    """Mirror an object as Stripe shows it now, and return it; None where it is gone or cannot be asked for."""
     try:
-        payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
+        payload, _ = _fetched(credential, resource, stripe_id, gateway)
     except GatewayError:
         return None
-    _save(credential, resource, payload, gateway, seen=seen)
-    return payload
+    return None if payload.get("deleted") else payload
+
+
+def _fetched(
+    credential: StripeCredential, resource: Resource, stripe_id: str, gateway: StripeGateway
+) -> tuple[dict[str, Any], MirrorRow | None]:
+    seen = store.draw()
+    payload = gateway.fetch(resource.path, stripe_id, expand=own_expand(resource))
+    return payload, _save(credential, resource, payload, gateway, seen=seen)
 
 
 @transaction.atomic

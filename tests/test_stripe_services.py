@@ -292,6 +292,19 @@ def test_what_was_deleted_meanwhile_is_marked_and_keeps_what_it_showed(service: 
     assert (customer.is_deleted, customer.email, customer.name) == (True, "ada@example.com", "Ada")
 
 
+def test_a_deleted_object_does_not_pass_for_one_whose_fields_were_cleared(
+    service: StripeService, sandbox: Server
+) -> None:
+    customer = service.create_customer("ada@example.com", "Ada", description="A reader")
+    service.gateway.act("customers", "delete", customer.stripe_id, {}, idempotency_key="elsewhere")
+    sandbox.world.faults.load([{"kind": "error_before", "method": "POST", "path": "/v1/customers", "count": 3}])
+
+    with pytest.raises(OutcomeUnknown):
+        service.update_customer(customer, description="", idempotency_key="form-1")
+
+    assert StripeRequest.objects.get(idempotency_key="form-1").state == "unknown"
+
+
 def test_the_same_change_sent_twice_is_done_once(service: StripeService) -> None:
     product = service.create_product("Novel")
     service.update_product(product, name="Poems", idempotency_key="form-1")

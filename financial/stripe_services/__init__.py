@@ -12,6 +12,7 @@ from financial.mirror.resources import RESOURCES
 from financial.mirror.terms import Reduction, Terms, hosted_invoice_url, monthly_minor, terms_of
 from financial.previews import Outlook
 from financial.stripe_services.connection import gateway_for, request_id, test_connection, was_sent
+from financial.stripe_services.fetching import fetch_object
 from financial.stripe_services.inbox import (
     apply_events,
     event_payload,
@@ -23,7 +24,6 @@ from financial.stripe_services.inbox import (
     set_event_aside,
     signing_secrets,
 )
-from financial.stripe_services.looking import fetch_object
 from financial.stripe_services.prices import tiers_of
 from financial.stripe_services.registration import (
     correct_webhook,

@@ -7,7 +7,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from financial.models import AuditEvent, StripeCharge, StripeCredential, StripeInvoice, StripePaymentIntent
+from financial.models import (
+    AuditEvent,
+    StripeCharge,
+    StripeCredential,
+    StripeCustomer,
+    StripeInvoice,
+    StripePaymentIntent,
+)
 from tests.stripe_stub import StripeStub
 from tests.views import rows as make
 
@@ -205,6 +212,30 @@ def test_what_stripe_does_not_have_is_said_in_words(
     assert answer.status_code == 422
     assert "No such" in answer.text
     assert not StripePaymentIntent.objects.exists()
+
+
+def test_what_was_deleted_before_it_came_here_is_said_in_words(
+    credential: StripeCredential, staff: Client, stripe_stub: StripeStub
+) -> None:
+    stripe_stub.put({"id": "cus_9", "object": "customer", "deleted": True})
+
+    answer = fetch(staff, "cus_9")
+
+    assert answer.status_code == 422
+    assert "deleted in Stripe before it ever came here" in answer.text
+    assert not StripeCustomer.objects.exists()
+
+
+def test_what_belongs_to_a_deleted_customer_is_fetched_all_the_same(
+    credential: StripeCredential, staff: Client, stripe_stub: StripeStub
+) -> None:
+    payment = {
+        "id": "pi_9", "object": "payment_intent", "customer": "cus_9", "amount": 4900, "currency": "eur",
+        "status": "succeeded", "created": 1_750_000_000, "livemode": False,
+    }  # fmt: skip
+    stripe_stub.put(payment, {"id": "cus_9", "object": "customer", "deleted": True})
+
+    assert fetch(staff, "pi_9").url == reverse("financial:payment", args=["pi_9"])
 
 
 def test_fetching_takes_a_permission(client: Client, credential: StripeCredential) -> None:
