@@ -18,10 +18,9 @@ from financial.models import (
     StripeCredential,
     StripeCustomer,
 )
-from financial.paging import BoundedCount
+from financial.paging import FEW, BoundedCount
 
 QUERY_LENGTH_MAX = 200
-FEW = 1_000  # keys that fit into one query
 DAYS = [validators.MinValueValidator(dt.date(2000, 1, 1)), validators.MaxValueValidator(dt.date(2100, 1, 1))]
 
 

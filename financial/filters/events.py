@@ -9,7 +9,6 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from financial.filters.base import (
-    FEW,
     MirrorFilter,
     choice_field,
     day_field,
@@ -21,6 +20,7 @@ from financial.filters.states import EVENT_STATES
 from financial.models import (
     StripeWebhookEvent,
 )
+from financial.paging import FEW
 
 
 class EventFilter(MirrorFilter):

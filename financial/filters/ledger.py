@@ -25,6 +25,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
+from financial.paging import FEW
 
 DIFFERENCES = "differences"
 TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
@@ -34,7 +35,6 @@ TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
 }
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
-FOUND_MAX = FEW = 1000
 FEW_ENTRIES = 20_000
 
 
@@ -91,13 +91,13 @@ class TransactionFilter(MirrorFilter):
         own = Transaction.objects.of(self.credential).filter(source_stripe_id=stripe_id)
         arrived = StripePayout.objects.of(self.credential).filter(stripe_id=stripe_id).values("arrival_at")
         found = {
-            *moved.exclude(transaction=None).values_list("transaction", flat=True)[:FOUND_MAX],
-            *links.values_list("transaction", flat=True)[:FOUND_MAX],
+            *moved.exclude(transaction=None).values_list("transaction", flat=True)[:FEW],
+            *links.values_list("transaction", flat=True)[:FEW],
             *own.estimated().values_list("pk", flat=True),
             *own.filter(kind=Transaction.Kind.ARRIVAL, occurred_at__in=arrived).values_list("pk", flat=True),
         }
         answers = Transaction.objects.filter(corrects__in=found).values_list("pk", flat=True)
-        return sorted(found | set(answers[:FOUND_MAX]))
+        return sorted(found | set(answers[:FEW]))
 
     def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         customers = customers_like(self.credential, value)

@@ -13,7 +13,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from financial import money
 from financial.filters.base import (
-    FEW,
     MirrorFilter,
     choice_field,
     customers_like,
@@ -39,6 +38,7 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
+from financial.paging import FEW
 
 METHODS = (
     ("card", "Card"),

@@ -17,11 +17,10 @@ from django.db.models.functions import Coalesce
 
 from financial.accounts import CATEGORIES, SUSPENSE, Metric
 from financial.models import Account, AccountDay, DayTotal, Entry, StripeCredential, Transaction
-from financial.paging import COUNT_MAX, plain
+from financial.paging import COUNT_MAX, FEW, plain
 from financial.reports.books import NOTHING, Figures, figures_of_category
 
 OVERDUE = dt.timedelta(hours=24)
-FEW = 1_000
 
 
 def _in(*metrics: Metric) -> Q:
