@@ -80,6 +80,8 @@ def test_amount_in_an_unknown_currency_is_shown_as_a_bare_count(currency: str) -
 
 def test_display_follows_the_locale() -> None:
     assert display(123456789, "eur", "de_DE") == f"1.234.567,89{NBSP}€"
+    assert display(-123456789, "eur", "de_DE") == f"−1.234.567,89{NBSP}€"
+    assert display(123456789, "inr", "en_IN") == "₹12,34,567.89"
 
 
 @pytest.mark.parametrize(
