@@ -21,7 +21,7 @@ from enum import StrEnum
 from operator import add
 from typing import NamedTuple
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from financial.accounts import CATEGORIES, UNKNOWN, Metric
 from financial.models import DayTotal, StripeCredential, Transaction
@@ -196,13 +196,13 @@ def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
 
 def _running(credential: StripeCredential, basis: Basis) -> dict[str, Running]:
     days: defaultdict[str, dict[dt.date, Numbers]] = defaultdict(dict)
-    for row in (*_settled(credential), *_estimated(credential)):
-        of_currency = days[row.paid_currency if basis is Basis.PAID else row.currency]
-        more = vars(_figures(row, basis)).values()  # thousands of rows: adding whole `Figures` takes ten times as long
-        of_currency[row.day] = tuple(a + b for a, b in zip(of_currency.get(row.day, _ZERO), more, strict=True))
+    for currency, day, figures in (*_settled(credential, basis), *_estimated(credential, basis)):
+        of_currency, more = days[currency], tuple(vars(figures).values())
+        held = of_currency.get(day)
+        of_currency[day] = tuple(map(add, held, more)) if held else more
     found = {}
-    for currency, figures in days.items():
-        known = sorted((day, numbers) for day, numbers in figures.items() if any(numbers))
+    for currency, of_days in days.items():
+        known = sorted((day, numbers) for day, numbers in of_days.items() if any(numbers))
         if known:
             sums = [_ZERO]
             for _, numbers in known:
@@ -211,59 +211,62 @@ def _running(credential: StripeCredential, basis: Basis) -> dict[str, Running]:
     return found
 
 
-ESTIMATE = "≈"
+_OF_CUSTOMERS = (Metric.GROSS, Metric.REFUNDS, Metric.DISPUTES)
 
 
-class _Moved(NamedTuple):
-    """One row per day, settlement currency, currency paid in and reporting category."""
-
-    day: dt.date
-    currency: str
-    paid_currency: str
-    category: str
-    number: int
-    amount: int
-    fee: int
-    paid: int
+def _of(*metrics: Metric, is_back: bool | None = None) -> Q:
+    """The categories a figure is the sum of; of refunds and disputes only those that come back, or only the others."""
+    named = (name for name, meaning in CATEGORIES.items() if meaning.metric in metrics)
+    return Q(reporting_category__in=sorted(name for name in named if is_back in (None, _is_back(name))))
 
 
-def _settled(credential: StripeCredential) -> Iterator[_Moved]:
-    names = ("day", "currency", "presentment_currency", "reporting_category")
+def _is_back(category: str) -> bool:
+    """Whether it is of a refund or a dispute that counts no longer."""
+    return category.endswith(("_failure", "_reversal"))
+
+
+def _settled(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Figures]]:
+    """Yield what settled, one row per currency and day: the database adds up what `figures_of_category` would."""
+    is_paid = basis is Basis.PAID
+    prefix = "presentment_" if is_paid else ""
     rows = DayTotal.objects.filter(credential=credential).exclude(reporting_category="").order_by()
-    sums = rows.values_list(*names).annotate(
-        Sum("count"), Sum("amount_minor"), Sum("fee_minor"), Sum("presentment_amount_minor")
-    )
-    for row in sums:
-        yield _Moved(*row)
+    rows = rows.filter(_of(*_OF_CUSTOMERS)) if is_paid else rows
+    amount = f"{prefix}amount_minor"
+    sums = {
+        "payments": Sum("count", filter=Q(reporting_category="charge")),
+        "gross": Sum(amount, filter=_of(Metric.GROSS)),
+        "refunds": Sum("count", filter=_of(Metric.REFUNDS, is_back=False)),
+        "refunds_back": Sum("count", filter=_of(Metric.REFUNDS, is_back=True)),
+        "refunded": Sum(amount, filter=_of(Metric.REFUNDS)),
+        "disputes": Sum("count", filter=_of(Metric.DISPUTES, is_back=False)),
+        "disputes_back": Sum("count", filter=_of(Metric.DISPUTES, is_back=True)),
+        "disputed": Sum(amount, filter=_of(Metric.DISPUTES)),
+        "bills": Sum(amount, filter=_of(Metric.FEES)),
+        "funding": Sum(amount, filter=_of(Metric.FUNDING)),
+        "all": Sum(amount),
+        "fees": Sum("fee_minor"),
+    }
+    for currency, day, *numbers in rows.values_list(f"{prefix}currency", "day").annotate(**sums):
+        of = dict(zip(sums, (number or 0 for number in numbers), strict=True))
+        known = of["gross"] + of["refunded"] + of["disputed"] + of["bills"] + of["funding"]
+        yield currency, day, Figures(
+            count=of["payments"], gross_minor=of["gross"], refunds=of["refunds"] - of["refunds_back"],
+            refunded_minor=-of["refunded"], disputes=of["disputes"] - of["disputes_back"], disputed_minor=-of["disputed"],
+            fee_minor=0 if is_paid else of["fees"] - of["bills"], other_minor=of["all"] - known, funding_minor=of["funding"],
+        )  # fmt: skip
 
 
-def _estimated(credential: StripeCredential) -> Iterator[_Moved]:
+def _estimated(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Figures]]:
     rows = Transaction.objects.estimated().filter(credential=credential).order_by()
     sums = rows.values_list("booked_on", "currency").annotate(Count("id"), Sum("amount_minor"), Sum("fee_minor"))
     for day, currency, number, amount, fee in sums:
-        yield _Moved(day, currency, currency, ESTIMATE, number, amount, fee, amount)
-
-
-def _figures(row: _Moved, basis: Basis) -> Figures:
-    amount, fee = (row.paid, 0) if basis is Basis.PAID else (row.amount, row.fee)
-    if row.category == ESTIMATE:
-        return Figures(
-            estimated=row.number,
-            estimated_gross_minor=amount,
-            estimated_net_minor=0 if basis is Basis.PAID else amount - fee,
-        )
-    if basis is Basis.PAID and CATEGORIES.get(row.category, UNKNOWN).metric not in _OF_CUSTOMERS:
-        return NOTHING
-    return figures_of_category(row.category, row.number, amount, fee)
-
-
-_OF_CUSTOMERS = (Metric.GROSS, Metric.REFUNDS, Metric.DISPUTES)
+        net = 0 if basis is Basis.PAID else amount - fee
+        yield currency, day, Figures(estimated=number, estimated_gross_minor=amount, estimated_net_minor=net)
 
 
 def figures_of_category(category: str, number: int, amount_minor: int, fee_minor: int) -> Figures:
     """Return what rows of a category add to the figures: how many there are, their amounts and their fees."""
-    is_back = category.endswith(("_failure", "_reversal"))  # of a refund or a dispute: it is one less
-    fewer = -number if is_back else number
+    fewer = -number if _is_back(category) else number
     match CATEGORIES.get(category, UNKNOWN).metric:
         case Metric.GROSS:
             count = number if category == "charge" else 0
