@@ -149,9 +149,11 @@ def is_taken_back(row: Transaction) -> bool:
     return answers.filter(net_minor=-row.net_minor).exists()
 
 
-def unbookable(credential: StripeCredential, limit: int) -> list[tuple[StripeBalanceTransaction, str]]:
-    """Return up to `limit` movements that are not booked, each with the reason."""
-    return list(islice(journal.unbookable(credential, now=timezone.now()), limit))
+def unbookable(
+    credential: StripeCredential, limit: int, *, after: int = 0
+) -> list[tuple[StripeBalanceTransaction, str]]:
+    """Return up to `limit` movements behind the primary key `after` that are not booked, each with the reason."""
+    return list(islice(journal.unbookable(credential, now=timezone.now(), after=after), limit))
 
 
 def _log(user: Any, action: str, row: Transaction, **details: Any) -> None:

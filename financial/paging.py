@@ -14,6 +14,7 @@ from django.db.models import Field, Model, Q, QuerySet, Subquery
 
 PAGE_SIZE_MAX = 200
 COUNT_MAX = 10_000
+NO_LIMIT = 10**9  # where an index is counted, not a table
 FEW = 1_000  # keys that fit into one query
 
 _Row = TypeVar("_Row", bound=Model)

@@ -18,6 +18,7 @@ from financial.models import (
     StripeSubscription,
     StripeWebhookEvent,
 )
+from financial.models.mirror import PAYMENT_FAILED
 from financial.reports.payouts import OPEN as PAYOUTS_OPEN
 
 
@@ -46,7 +47,7 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
     "succeeded": ("Succeeded", _PAID & _NOT_DISPUTED & _NOT_REFUNDED & _NOT_PARTLY),
     "processing": ("Processing", Q(status="processing")),
     "requires_action": ("Needs the customer", Q(status="requires_action")),
-    "failed": ("Failed", _NO_METHOD & ~Q(error_code="")),
+    "failed": ("Failed", PAYMENT_FAILED),
     "refunded": ("Refunded", _PAID & _has(refunded=True) & _NOT_DISPUTED),
     "partly_refunded": ("Partly refunded", _PAID & _has(**_PARTLY_CHARGES) & _NOT_DISPUTED & _NOT_REFUNDED),
     "disputed": ("Disputed", _PAID & _has(disputed=True)),

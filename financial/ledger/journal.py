@@ -244,9 +244,14 @@ def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
     return [row for row in waiting if row[0] not in done]
 
 
-def unbookable(credential: StripeCredential, *, now: datetime) -> Iterator[tuple[StripeBalanceTransaction, str]]:
-    """Yield movements that are not booked, with the reason: they contradict themselves, or wait for their cause."""
-    for ids in _batches(unbooked(credential=credential)):
+def unbookable(
+    credential: StripeCredential, *, now: datetime, after: int = 0
+) -> Iterator[tuple[StripeBalanceTransaction, str]]:
+    """Yield movements that are not booked, with the reason: they contradict themselves, or wait for their cause.
+
+    Looks at every movement, or at those that came behind the one with the primary key `after`.
+    """
+    for ids in _batches(unbooked(credential=credential, pk__gt=after)):
         known = gather(credential, unbooked(pk__in=ids).order_by("pk"), now=now)
         found = StripeBalanceTransaction.objects.defer("payload", "private").in_bulk([k.balance_id for k in known])
         for one in known:

@@ -71,6 +71,15 @@ class MirrorQuerySet(models.QuerySet[_Row]):
         return self.order_by("-created_at", "-id")
 
 
+# As constants in the statement: SQLite takes a partial index for no parameter.
+HAS_FAILED = Q(status=RawSQL("'failed'", [], models.CharField()))  # noqa: S611
+PAYMENT_FAILED = Q(status=RawSQL("'requires_payment_method'", [], models.CharField())) & ~Q(  # noqa: S611
+    error_code=RawSQL("''", [], models.CharField())  # noqa: S611
+)
+# Subscriptions whose end is set already.
+IS_ENDING = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
+
+
 def _money(**options: Any) -> models.BigIntegerField[Any, Any]:
     return models.BigIntegerField(help_text="minor units", **options)
 
@@ -92,7 +101,8 @@ def _row_constraints() -> tuple[models.BaseConstraint, ...]:
 
 
 def _row_indexes(*further: models.Index) -> list[models.Index]:
-    return [models.Index(fields=("credential", "-created_at", "-id"), name="%(class)s_new"), *further]
+    gone = models.Index(fields=("credential",), condition=Q(deleted_at__isnull=False), name="%(class)s_gone")
+    return [models.Index(fields=("credential", "-created_at", "-id"), name="%(class)s_new"), gone, *further]
 
 
 def _amount_index(column: str = "amount_minor") -> models.Index:
@@ -196,6 +206,7 @@ class StripeCustomer(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "email"), name="%(class)s_email"),
             models.Index(fields=("credential", "name"), name="%(class)s_name"),
+            models.Index(fields=("credential", "deleted_at"), condition=Q(delinquent=True), name="%(class)s_late"),
         )
 
     def __str__(self) -> str:
@@ -229,6 +240,11 @@ class StripePaymentIntent(MirrorRow):
             models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
             models.Index(fields=("credential", "amount_minor", "id"), name="%(class)s_by_amount"),
             _amount_index(),
+            models.Index(
+                fields=("credential", "-created_at", "-id", "deleted_at"),
+                condition=Q(status="requires_payment_method") & ~Q(error_code=""),
+                name="%(class)s_failed",
+            ),
         )
 
     @property
@@ -276,6 +292,11 @@ class StripeCharge(MirrorRow):
                 name="%(class)s_partly",
             ),
             models.Index(fields=("payment_intent",), condition=Q(disputed=True), name="%(class)s_disputed"),
+            models.Index(
+                fields=("credential", "created_at", "payment_intent_stripe_id"),
+                condition=Q(status="failed"),
+                name="%(class)s_failed",
+            ),
         )
 
 
@@ -338,6 +359,10 @@ class StripeSubscription(MirrorRow):
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
             models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
+            models.Index(
+                fields=("credential", "trial_end_at"), condition=Q(trial_end_at__isnull=False), name="%(class)s_trial"
+            ),
+            models.Index(fields=("credential",), condition=IS_ENDING, name="%(class)s_ending"),
         )
 
     @property

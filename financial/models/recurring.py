@@ -87,6 +87,7 @@ class MrrSpan(models.Model):
             models.Index(fields=("credential", "customer_stripe_id"), name="financial_mrr_customer"),
             models.Index(fields=("credential", "product_stripe_id", "ends_at"), name="financial_mrr_product"),
             models.Index(fields=("credential", "ends_at"), name="financial_mrr_ends"),
+            models.Index(fields=("credential", "starts_at"), name="financial_mrr_starts"),
         )
 
     def __str__(self) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -25,8 +24,8 @@ from financial.models import (
     StripeSubscription,
     StripeWebhookEvent,
 )
-from financial.models.mirror import MirrorQuerySet
-from financial.paging import BoundedCount, CountUpTo, bounded_count
+from financial.models.mirror import PAYMENT_FAILED, MirrorQuerySet
+from financial.paging import COUNT_MAX, NO_LIMIT, BoundedCount, CountUpTo, bounded_count
 from financial.reports.cached import cached
 from financial.reports.ledger import Suspended, suspended
 from financial.reports.periods import Period
@@ -123,23 +122,38 @@ class Recent:
 
 
 def resource_counts(credential: StripeCredential) -> Stock:
-    """Return how many products, customers, payments and subscriptions there are; one query, none when kept."""
+    """Return how many products, customers, payments and subscriptions there are; two queries, none when kept."""
     return cached("stock", credential, lambda: _stock(credential))
 
 
 def _stock(credential: StripeCredential) -> Stock:
-    counted = {
-        name: [CountUpTo(rows), CountUpTo(rows.filter(current))]
-        for name, rows, current in (
-            ("products", StripeProduct.objects.of(credential).alive(), Q(active=True)),
-            ("customers", StripeCustomer.objects.of(credential).alive(), Q(delinquent=False)),
-            ("payments", StripePaymentIntent.objects.of(credential).alive(), Q(status="succeeded")),
-            ("subscriptions", StripeSubscription.objects.of(credential).alive(), _SUBSCRIBED),
-        )
+    """Count what indexes know, deleted rows and all, and take away the few that were deleted or do not count."""
+    customers, payments = StripeCustomer.objects.of(credential), StripePaymentIntent.objects.of(credential)
+    products, subscriptions = StripeProduct.objects.of(credential), StripeSubscription.objects.of(credential)
+    late, gone = Q(delinquent=True), Q(deleted_at__isnull=False)
+    paid, subscribed = payments.filter(status="succeeded"), subscriptions.filter(_SUBSCRIBED)
+    # What is counted, and what of it is not meant; products are few.
+    counted: dict[str, tuple[QuerySet[Any], Sequence[QuerySet[Any]]]] = {
+        "products": (products, (products.filter(gone),)),
+        "active products": (products.filter(active=True), (products.filter(gone, active=True),)),
+        "customers": (customers, (customers.filter(gone),)),
+        "prompt customers": (customers, (customers.filter(gone), customers.filter(late, deleted_at=None))),
+        "payments": (payments, (payments.filter(gone),)),
+        "paid": (paid, (paid.filter(gone),)),
+        "subscriptions": (subscriptions, (subscriptions.filter(gone),)),
+        "subscribed": (subscribed, (subscribed.filter(gone),)),
     }
-    figures = StripeCredential.objects.filter(pk=credential.pk).values_list(*chain(*counted.values())).get()
-    totals = [BoundedCount(figure) for figure in figures]
-    return Stock(**{name: ResourceCount(*totals[2 * place : 2 * place + 2]) for place, name in enumerate(counted)})
+    taken = [CountUpTo(rows, NO_LIMIT) for _, less in counted.values() for rows in less]
+    numbers = iter(_figures(credential, taken))
+    fewer = [sum(next(numbers) for _ in less) for _, less in counted.values()]
+    sizes = [CountUpTo(rows, COUNT_MAX + less) for (rows, _), less in zip(counted.values(), fewer, strict=True)]
+    found = [BoundedCount(size - less) for size, less in zip(_figures(credential, sizes), fewer, strict=True)]
+    return Stock(*(ResourceCount(*found[place : place + 2]) for place in range(0, len(found), 2)))
+
+
+def _figures(credential: StripeCredential, counts: Sequence[CountUpTo]) -> tuple[int, ...]:
+    numbers: tuple[int, ...] = StripeCredential.objects.filter(pk=credential.pk).values_list(*counts).get()
+    return numbers
 
 
 def attention(credential: StripeCredential, period: Period) -> Attention:
@@ -169,8 +183,7 @@ def _since(rows: MirrorQuerySet[Any], period: Period) -> MirrorQuerySet[Any]:
 
 
 def _failed(credential: StripeCredential, period: Period) -> MirrorQuerySet[Any]:
-    rows = StripePaymentIntent.objects.of(credential).alive().filter(status="requires_payment_method")
-    return _since(rows.exclude(error_code=""), period)
+    return _since(StripePaymentIntent.objects.of(credential).alive().filter(PAYMENT_FAILED), period)
 
 
 def _renewals(credential: StripeCredential, subscriptions: Iterable[StripeSubscription]) -> tuple[Renewal, ...]:

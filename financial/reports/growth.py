@@ -20,13 +20,12 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
-from financial.paging import CountUpTo
+from financial.paging import NO_LIMIT, CountUpTo
 from financial.reports.books import Delta, delta
 from financial.reports.cached import cached
 from financial.reports.periods import Period, buckets, fitting_group, midnight, usual_group
 
 BUCKETS_MAX = 60
-NO_LIMIT = 10**9  # an index is counted, not a table
 KINDS: Mapping[str, type[MirrorRow]] = {
     "products": StripeProduct,
     "customers": StripeCustomer,

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Sum, Value, When
+from django.db.models import Case, Count, F, Q, Sum, Value, When
 
 from financial import conf
 from financial.models import StripeCharge, StripeCredential, StripeInvoice
+from financial.models.mirror import HAS_FAILED
 from financial.reports.periods import midnight
 
 FINISHED = ("paid", "open", "uncollectible", "void")
@@ -70,20 +71,21 @@ def recovery(credential: StripeCredential, currency: str, first: dt.date, end: d
     )
     rows = rows.exclude(status="void", attempt_count=0)  # taken back before anybody was asked to pay
     sums: dict[str, Bucket] = {}
-    for name, number, minor in _by_outcome(credential, rows):
+    for name, number, minor in _by_outcome(credential, rows, since=midnight(first, zone)):
         sums[name] = Bucket(number, minor)
     due = sum(sums.values(), Bucket())
     return Recovery(due, *(sums.get(name, Bucket()) for name in ("recovered", "open", "lost")))
 
 
-def _by_outcome(credential: StripeCredential, rows: Any) -> Any:
-    """Yield (outcome, number, minor units due); Stripe counts attempts of its own schedule, so failed charges count, too."""
-    failed = StripeCharge.objects.filter(
-        payment_intent__credential=credential,
-        payment_intent__stripe_id=OuterRef("payment_intent_stripe_id"),
-        status="failed",
-    )
-    has_failed = Q(attempt_count__gt=1) | Q(Exists(failed)) | (Q(attempt_count__gt=0) & ~Q(status="paid"))
+def _by_outcome(credential: StripeCredential, rows: Any, since: dt.datetime) -> Any:
+    """Yield (outcome, number, minor units due); Stripe counts attempts of its own schedule, so failed charges count, too.
+
+    Nothing is charged before its invoice is made, so these are looked for since the first invoice by their own index.
+    """
+    charges = StripeCharge.objects.of(credential).filter(HAS_FAILED, created_at__gte=since)
+    failed = charges.exclude(payment_intent_stripe_id="").order_by().values("payment_intent_stripe_id")
+    has_failed = Q(attempt_count__gt=1) | Q(payment_intent_stripe_id__in=failed)
+    has_failed |= Q(attempt_count__gt=0) & ~Q(status="paid")
     outcome = Case(
         When(~has_failed, then=Value("at once")),
         When(status="paid", then=Value("recovered")),

@@ -12,13 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, F, Min, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from financial import conf
 from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripeProduct, StripeSubscription
+from financial.models.mirror import IS_ENDING
+from financial.paging import FEW, NO_LIMIT, CountUpTo
 from financial.recurring import COUNTED_STATUSES, rounded
-from financial.reports.cached import cached, kept
+from financial.reports.cached import kept
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
 from financial.reports.periods import midnight
 
@@ -83,9 +85,16 @@ def recurring(credential: StripeCredential, currency: str, product: str = "") ->
 
 
 def _state(credential: StripeCredential) -> tuple[object, ...]:
-    """What changes whenever a span does: rows are only ever added and removed, and ids are never used again."""
-    found = MrrSpan.objects.of(credential).aggregate(newest=Max("pk"), rows=Count("pk"))
-    return found["newest"], found["rows"]
+    """What changes whenever a span does, or begins or ends: rows are only added and removed, ids never used again."""
+    spans, now = MrrSpan.objects.of(credential), timezone.now()
+    figures = (
+        Subquery(spans.order_by("-pk").values("pk")[:1]),
+        CountUpTo(spans, NO_LIMIT),
+        CountUpTo(spans.filter(starts_at__gt=now), NO_LIMIT),
+        CountUpTo(spans.filter(ends_at__gt=now), NO_LIMIT),
+    )
+    found = StripeCredential.objects.filter(pk=credential.pk).values_list(*figures).first()
+    return tuple(found or ())
 
 
 def _recurring(credential: StripeCredential, currency: str, product: str, now: dt.datetime) -> Recurring:
@@ -106,21 +115,34 @@ def _movements(rows: QuerySet[MrrSpan], now: dt.datetime) -> Movements:
 
 
 def currencies(credential: StripeCredential) -> tuple[str, ...]:
-    """Return the currencies that ever recurred, the one with most subscriptions first."""
+    """Return the currencies that ever recurred, the one with most subscriptions first; two queries, one when kept."""
+    return kept("recurring-currencies", credential, lambda: _currencies(credential), _state(credential))
+
+
+def _currencies(credential: StripeCredential) -> tuple[str, ...]:
     found = MrrSpan.objects.of(credential).values("currency").annotate(rows=Count("pk")).order_by("-rows", "currency")
     return tuple(row["currency"] for row in found)
 
 
 def products(credential: StripeCredential) -> tuple[tuple[str, str], ...]:
-    """Return id and name of the products that ever recurred, by name."""
-    ids = MrrSpan.objects.of(credential).values("product_stripe_id")
+    """Return id and name of the products that ever recurred, by name; three queries, two when kept."""
+    ids = kept("recurring-products", credential, lambda: _product_ids(credential), _state(credential))
     found = StripeProduct.objects.filter(credential=credential, stripe_id__in=ids).values_list("stripe_id", "name")
     return tuple(sorted(found, key=lambda one: (one[1].casefold(), one[0])))
 
 
+def _product_ids(credential: StripeCredential) -> tuple[str, ...]:
+    return tuple(MrrSpan.objects.of(credential).order_by().values_list("product_stripe_id", flat=True).distinct())
+
+
 def mrr(credential: StripeCredential) -> tuple[Amount, ...]:
-    """Return MRR as it is now, one row per currency, the largest number of subscriptions first; one query."""
-    return _amounts(MrrSpan.objects.of(credential).at(timezone.now()))
+    """Return MRR as it is now, one row per currency, most subscriptions first; two queries, one when kept."""
+    return kept("mrr", credential, lambda: _amounts(_running(credential)), _state(credential))
+
+
+def _running(credential: StripeCredential) -> QuerySet[MrrSpan]:
+    spans: QuerySet[MrrSpan] = MrrSpan.objects.of(credential).at(timezone.now())
+    return spans
 
 
 @dataclass(frozen=True)
@@ -133,45 +155,43 @@ class Headline:
 
 
 def headlines(credential: StripeCredential) -> tuple[Headline, ...]:
-    """Return the figures above the subscriptions, one row per currency, in the order of `mrr`; three queries if not kept."""
-    return cached("headlines", credential, lambda: _headlines(credential), _state(credential))
-
-
-def _headlines(credential: StripeCredential) -> tuple[Headline, ...]:
-    spans = MrrSpan.objects.of(credential).at(timezone.now())
+    """Return the figures above the subscriptions, one row per currency, in the order of `mrr`; six queries at most."""
+    spans = _running(credential)
     ending, late = ({row.currency: row for row in _amounts(_of(spans, rows))} for rows in _leaving_and_late(credential))
     return tuple(
         Headline(row, *(found.get(row.currency, Amount(row.currency, 0)) for found in (ending, late)))
-        for row in _amounts(spans)
+        for row in mrr(credential)
     )
 
 
 def leaving(credential: StripeCredential, currency: str, product: str = "") -> Amount:
-    """Return the MRR of subscriptions whose end is already set; one query."""
+    """Return the MRR of subscriptions whose end is already set; two queries."""
     return _of_subscriptions(credential, _leaving_and_late(credential)[0], currency, product)
 
 
 def at_risk(credential: StripeCredential, currency: str, product: str = "") -> Amount:
-    """Return the MRR of subscriptions that are past due; one query."""
+    """Return the MRR of subscriptions that are past due; two queries."""
     return _of_subscriptions(credential, _leaving_and_late(credential)[1], currency, product)
 
 
 def _leaving_and_late(credential: StripeCredential) -> tuple[QuerySet[StripeSubscription], ...]:
     rows = StripeSubscription.objects.of(credential)
-    is_ending = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
-    return rows.filter(is_ending, status__in=COUNTED_STATUSES), rows.filter(status="past_due")
+    return rows.filter(IS_ENDING, status__in=COUNTED_STATUSES), rows.filter(status="past_due")
 
 
 def _of_subscriptions(
     credential: StripeCredential, subscriptions: QuerySet[StripeSubscription], currency: str, product: str
 ) -> Amount:
-    rows = _of(MrrSpan.objects.of(credential).at(timezone.now()).filter(currency=currency), subscriptions)
+    rows = _of(_running(credential).filter(currency=currency), subscriptions)
     found = _amounts(rows.filter(product_stripe_id=product) if product else rows)
     return found[0] if found else Amount(currency, 0)
 
 
 def _of(spans: QuerySet[MrrSpan], subscriptions: QuerySet[StripeSubscription]) -> QuerySet[MrrSpan]:
-    return spans.filter(subscription_stripe_id__in=subscriptions.order_by().values("stripe_id"))
+    """Narrow spans to those of subscriptions, named where they are few: beside a subquery databases read every span."""
+    named = list(subscriptions.order_by().values_list("stripe_id", flat=True)[: FEW + 1])
+    few = named if len(named) <= FEW else subscriptions.order_by().values("stripe_id")
+    return spans.filter(subscription_stripe_id__in=few)
 
 
 def _amounts(rows: QuerySet[MrrSpan]) -> tuple[Amount, ...]:
@@ -213,9 +233,11 @@ def trials(credential: StripeCredential, currency: str, first: dt.date, end: dt.
     """
     zone, now = conf.time_zone(), timezone.now()
     start_at, end_at = midnight(first, zone), min(midnight(end, zone), now)
-    ended = Q(trial_end_at__gte=start_at, trial_end_at__lt=end_at)
+    ended = Q(trial_end_at__lt=end_at)
     left = Q(ended_at__gte=start_at, ended_at__lt=end_at) & Q(ended_at__lt=F("trial_end_at"))
-    rows = StripeSubscription.objects.of(credential).alive().filter(ended | left, currency=currency)
+    # Of both the trial ends after the start, which an index knows.
+    rows = StripeSubscription.objects.of(credential).alive().filter(trial_end_at__gte=start_at)
+    rows = rows.filter(ended | left, currency=currency)
     found = rows.order_by().values_list("stripe_id", "trial_end_at", "ended_at")
     paid = _paid_at(credential, [stripe_id for stripe_id, _, _ in found])
     counts = Counter(_outcome(end, ended, paid.get(stripe_id, ())) for stripe_id, end, ended in found)

@@ -68,7 +68,11 @@ def figure_cells(figures: Any, currency: str, row: Any = None) -> SafeString:
         "",
         '<td class="end{}" data-label="{}">{}</td>',
         (
-            ("", label, format_html('<a href="{}?figure={}&amp;{}">{}</a>', address, name, query, money(minor, currency)))
+            (
+                "",
+                label,
+                format_html('<a href="{}?figure={}&amp;{}">{}</a>', address, name, query, money(minor, currency)),
+            )
             if (minor := getattr(figures, attribute))
             else (" none", label, "–")
             for name, attribute, label in _REPORTED

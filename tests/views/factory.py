@@ -61,7 +61,8 @@ def payment(of: StripeCredential, **values: Any) -> StripePaymentIntent:
 
 
 def charge(of: StripeCredential, paid: StripePaymentIntent, **values: Any) -> StripeCharge:
-    values = {"payment_intent": paid, "amount_minor": paid.amount_minor, "currency": paid.currency, **values}
+    values = {"amount_minor": paid.amount_minor, "currency": paid.currency, **values}
+    values = {"payment_intent": paid, "payment_intent_stripe_id": paid.stripe_id, **values}
     return _row(StripeCharge, "ch", of, **{"status": "succeeded", "paid": True, **values})
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import QuerySet, Sum
+from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from financial import conf, handwriting, reports
+from financial.filters.base import few_or_all
 from financial.filters.ledger import TransactionFilter
 from financial.models import (
-    IS_ESTIMATED,
     Account,
     Entry,
     PayoutRow,
@@ -29,6 +30,7 @@ from financial.views.mirror import export
 from financial.views.mirror.listing import Column, MirrorList
 
 PINNED = 10
+OVERLAP = 1_000  # movements looked at twice
 # Filters that totals per day know, too.
 BY_DAY = frozenset({"date_from", "date_to", "currency", "status"})
 
@@ -123,14 +125,17 @@ class TransactionList(MirrorList):
                 first=asked.get("date_from"),
                 last=asked.get("date_to"),
             )
-            return self._exact(found, count, sums), sums
+            return self._exact(credential, found, count, sums), sums
         return count, [] if count.is_more else reports.sums_of(_plain(found.rows()))
 
-    def _exact(self, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]) -> BoundedCount:
+    def _exact(
+        self, credential: StripeCredential, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]
+    ) -> BoundedCount:
         settled = [line.count for line in sums if line.count is not None]
         if not count.is_more or len(settled) < len(sums):
             return count
-        estimated = _plain(found.rows()).filter(IS_ESTIMATED).count()
+        open_ones = few_or_all(Transaction.objects.estimated().filter(credential=credential))
+        estimated = _plain(found.rows()).filter(pk__in=open_ones).count()
         return BoundedCount(sum(settled) + estimated, limit=sum(settled) + estimated)
 
     def _account_sums(self, credential: StripeCredential | None, found: Any, count: BoundedCount) -> list[AccountSum]:
@@ -214,18 +219,49 @@ def _sums_on(code: str, rows: QuerySet[Any]) -> list[AccountSum]:
     return [AccountSum(currency, amount) for currency, amount in sorted(sums)]
 
 
+@dataclass(frozen=True)
+class Unbooked:
+    """Movements found not booked: (primary key, id, why, amount, currency, moment), looked for up to a primary key."""
+
+    rows: tuple[tuple[int, str, str, int, str, Any], ...] = ()
+    looked_to: int = 0
+    looked_at: float = 0
+
+
 def _unbookable(credential: StripeCredential) -> list[tuple[str, str, int, str, Any]]:
-    """Look for them once in a while, for that looks at every movement; what was booked since is left out."""
-    key, seconds = f"financial:unbookable:{credential.pk}", int(conf.get("CACHE_SECONDS"))
-    found = cache.get(key)
-    if found is None:
-        found = [
-            (movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at)
-            for movement, why in handwriting.unbookable(credential, PINNED)
-        ]
-        cache.set(key, found, seconds)
-    if not found:
+    """Look once in a while at the movements that came since; what was booked meanwhile is left out.
+
+    All of them are looked at once a process: what is booked stays booked.
+    """
+    key, seconds = f"financial:unbooked:{credential.pk}", int(conf.get("CACHE_SECONDS"))
+    known = (cache.get(key) if seconds > 0 else None) or Unbooked()
+    now = time.time()
+    if now - known.looked_at >= seconds:
+        known = _looked_again(credential, known, now)
+        cache.set(key, known, None)
+    if not known.rows:
         return []
-    known = StripeBalanceTransaction.objects.of(credential).filter(stripe_id__in=[row[0] for row in found])
-    missing = set(known.filter(transaction=None).values_list("stripe_id", flat=True))
-    return [row for row in found if row[0] in missing]
+    missing = set(_still_unbooked(credential, known).values_list("pk", flat=True))
+    return [row for pk, *row in known.rows if pk in missing]  # type: ignore[misc]
+
+
+def _looked_again(credential: StripeCredential, known: Unbooked, now: float) -> Unbooked:
+    newest = StripeBalanceTransaction.objects.of(credential).aggregate(pk=Max("pk"))["pk"] or 0
+    missing = set(_still_unbooked(credential, known).values_list("pk", flat=True)) if known.rows else set()
+    before = {row[0]: row for row in known.rows if row[0] in missing}
+    fresh = {
+        movement.pk: (
+            movement.pk, movement.stripe_id, why, movement.amount_minor, movement.currency, movement.created_at,
+        )
+        for movement, why in handwriting.unbookable(credential, PINNED, after=known.looked_to)
+    }  # fmt: skip
+    rows = tuple({**before, **fresh}.values())
+    # Keys are not always committed in their order. With more than are shown, the rest is looked for the next time.
+    is_all = len(fresh) < PINNED
+    return Unbooked(rows[:PINNED], max(newest - OVERLAP, known.looked_to) if is_all else known.looked_to, now)
+
+
+def _still_unbooked(credential: StripeCredential, known: Unbooked) -> QuerySet[StripeBalanceTransaction]:
+    rows = StripeBalanceTransaction.objects.of(credential)
+    found: QuerySet[StripeBalanceTransaction] = rows.filter(pk__in=[row[0] for row in known.rows], transaction=None)
+    return found

@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
-from financial import handwriting, reports
+from financial import conf, handwriting, reports
 from financial.filters import ledger
 from financial.models import Account, PayoutRow, StripeCredential, StripePayout, Transaction
 from financial.paging import COUNT_MAX
@@ -269,6 +270,27 @@ def test_the_number_of_queries_does_not_grow(
     more(20)
 
     assert connection_queries(lambda: shown(page)) == few < 30
+
+
+def test_what_is_not_booked_is_looked_for_again_and_what_was_booked_since_is_left_out(
+    shop: StripeCredential, page: Client
+) -> None:
+    def pinned() -> list[bool]:
+        text = shown(page)
+        return [moved.stripe_id in text for moved in (broken, waiting, late) if moved]
+
+    late = None
+    with time_machine.travel(dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC), tick=False) as clock:
+        broken = books.movement(shop, amount_minor=100, net_minor=1)
+        waiting = books.movement(shop, amount_minor=200)
+        assert pinned() == [True, True]
+
+        books.journal.book(shop, objects={waiting.stripe_id}, now=waiting.created_at)
+        late = books.movement(shop, amount_minor=300, net_minor=2)
+        assert pinned() == [True, False, False]
+
+        clock.shift(conf.get("CACHE_SECONDS"))
+        assert pinned() == [True, False, True]
 
 
 def test_the_file_has_the_rows_of_the_filters_and_names_the_zone(
