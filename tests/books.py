@@ -9,13 +9,15 @@ from typing import Any
 from django.db import transaction
 
 from financial import conf
-from financial.ledger import journal, manual, posting, writing
+from financial.ledger import fee_days, journal, manual, posting, writing
+from financial.ledger.fee_days import Cost, Estimate
 from financial.ledger.writing import Draft, Link, Row
 from financial.models import (
     Account,
     AccountDay,
     DayTotal,
     Entry,
+    FeeDay,
     ManualWriting,
     StripeBalanceTransaction,
     StripeCredential,
@@ -31,7 +33,7 @@ _numbers = count(1)
 def clear() -> None:
     """Empty the books; settled rows can be deleted in no other way."""
     with rules.clearing():
-        for model in (ManualWriting, Entry, StripeTransaction, DayTotal, AccountDay):
+        for model in (ManualWriting, Entry, StripeTransaction, DayTotal, AccountDay, FeeDay):
             model.objects.all().delete()
         Transaction.objects.all()._raw_delete("default")
 
@@ -101,14 +103,26 @@ def settled(of: StripeCredential, paid: StripePaymentIntent | None = None, **val
     facts = posting.Movement(
         moved.stripe_id, amount, fee, amount - fee, currency, "charge", "charge", "payments", "", at
     )
+    written = Row(status="settled", livemode=of.livemode, **row)
     draft = Draft(
-        Row(status="settled", livemode=of.livemode, **row),
+        written,
         posting.entries(facts),
         Link(is_rough=False, tax_minor=0, **link),
         moved.stripe_id,
+        cost_of(of, written, Link(is_rough=False, tax_minor=0, **link)),
     )
     with transaction.atomic():
         return Transaction.objects.get(pk=writing.write(of, [draft])[0])
+
+
+def cost_of(of: StripeCredential, row: Row, link: Link) -> Cost | None:
+    """What the journal would say a payment cost, by its charge as it is mirrored."""
+    if row.reporting_category != "charge":
+        return None
+    country, brand = fee_days.cards_of(of, {link.charge_stripe_id}).get(link.charge_stripe_id, ("", ""))
+    is_compared = link.payment_intent_id and row.presentment_currency == row.currency
+    estimate = Estimate(link.estimated_fee_minor, link.is_rough) if is_compared else None
+    return Cost(row.currency, row.booked_on, row.amount_minor, row.fee_minor, country, brand, estimate)
 
 
 def by_hand(kind: str = "income", **values: Any) -> Transaction:

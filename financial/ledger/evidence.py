@@ -53,6 +53,8 @@ class Paid(NamedTuple):
     payment_amount_minor: int = 0
     payment_currency: str = ""
     is_own: bool = False  # the charge that made the payment succeed
+    country: str = ""  # of the card
+    brand: str = ""  # of the card, or another method's name
 
 
 NOBODY = Paid()
@@ -144,8 +146,9 @@ class _Sources:
         self._payouts = self._read(StripePayout, wanted["payout"], "pk")
         charges = wanted["charge"] | {row[0] for row in (*self._refunds.values(), *self._disputes.values())} - {""}
         self._charges = self._read(
-            StripeCharge, charges, "currency", "amount_captured_minor", "amount_minor", "payment_intent_stripe_id"
-        )
+            StripeCharge, charges, "currency", "amount_captured_minor", "amount_minor", "payment_intent_stripe_id",
+            "card_country", "card_brand", "method_type",
+        )  # fmt: skip
         payments = {row[3] for row in self._charges.values()} - {""}
         self._payments = self._read(
             StripePaymentIntent, payments, "pk", "latest_charge_stripe_id", "currency", "amount_received_minor",
@@ -178,13 +181,16 @@ class _Sources:
         row = self._charges.get(stripe_id)
         if row is None:
             return Paid(charge_stripe_id=stripe_id), True
-        currency, captured, amount, payment_id = row
+        currency, captured, amount, payment_id, country, brand, method = row
+        card = (country, brand or method)
         payment = self._payments.get(payment_id)
         if payment is None:
-            return Paid(currency, captured or amount, stripe_id), bool(payment_id)
+            return Paid(currency, captured or amount, stripe_id)._replace(country=card[0], brand=card[1]), bool(
+                payment_id
+            )
         is_own = payment[1] == stripe_id
         shown = payment[3] if is_own and payment[3] else captured or amount
-        return Paid(currency, shown, stripe_id, payment[0], payment[3] or amount, payment[2], is_own), False
+        return Paid(currency, shown, stripe_id, payment[0], payment[3] or amount, payment[2], is_own, *card), False
 
     def _read(self, model: type[MirrorRow], ids: Iterable[str], *names: str) -> dict[str, tuple[Any, ...]]:
         rows = model.objects.filter(credential=self._credential, stripe_id__in=list(ids))

@@ -19,8 +19,9 @@ from django.db.models import Q, QuerySet
 
 from financial import conf
 from financial.errors import BookingError
-from financial.ledger import booking, posting, supplements, writing
-from financial.ledger.evidence import Known, gather, unbooked
+from financial.ledger import booking, fee_days, posting, supplements, totals, writing
+from financial.ledger.evidence import Known, Paid, gather, unbooked
+from financial.ledger.fee_days import Cost, Estimate
 from financial.ledger.totals import hold
 from financial.ledger.writing import Draft, Link, Row
 from financial.models import (
@@ -182,7 +183,17 @@ def _draft(found: Known, chosen: dict[str, str], booked_on: Any, now: datetime, 
     fee = _fee(paid.payment_amount_minor, paid.payment_currency) if is_own else booking.Fee(0, is_rough=False)
     payment_id = paid.payment_id if is_own else None
     link = Link(payment_id, paid.charge_stripe_id, fee.fee_minor, fee.is_rough, tax, now)
-    return Draft(row, posting.entries(move, tax_minor=tax, mapping=chosen), link, move.stripe_id)
+    entries = posting.entries(move, tax_minor=tax, mapping=chosen)
+    return Draft(row, entries, link, move.stripe_id, _cost(row, paid, fee if payment_id else None))
+
+
+def _cost(row: Row, paid: Paid, fee: booking.Fee | None) -> Cost | None:
+    """Return what a payment cost, for the fee audit; None of other movements. `fee` is its estimate."""
+    if row.reporting_category != fee_days.CHARGE:
+        return None
+    is_compared = fee is not None and row.presentment_currency == row.currency
+    estimate = Estimate(fee.fee_minor, fee.is_rough) if fee is not None and is_compared else None
+    return Cost(row.currency, row.booked_on, row.amount_minor, row.fee_minor, paid.country, paid.brand, estimate)
 
 
 def _signed(amount: int, like: int) -> int:
@@ -204,7 +215,7 @@ def _estimate(credential: StripeCredential, payment_ids: Sequence[int], now: dat
                  "description", "created_at")  # fmt: skip
         rows = StripePaymentIntent.objects.filter(pk__in=payment_ids, **_UNBOOKED)
         waiting = list(rows.values_list(*names))
-        waiting = _without_settled(waiting, now) if waiting else []
+        waiting = _without_settled(credential, waiting) if waiting else []
         if not waiting:
             return Booked()
         charges = StripeCharge.objects.filter(credential=credential, stripe_id__in=[row[5] for row in waiting])
@@ -226,14 +237,15 @@ def _estimate(credential: StripeCredential, payment_ids: Sequence[int], now: dat
         return Booked(booked=len(drafts))
 
 
-def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
+def _without_settled(credential: StripeCredential, waiting: list[Any]) -> list[Any]:
     """Link the payments whose money was booked before they were known, and return the others."""
+    sums = totals.Totals()
     by_charge = {row[5]: row for row in waiting if row[5]}
     settled = StripeTransaction.objects.filter(
         charge_stripe_id__in=by_charge, payment_intent=None, transaction__kind=PAYMENT, transaction__status=SETTLED
     )
     done = set()
-    for link in settled.order_by("pk"):
+    for link in settled.select_related("transaction").order_by("pk"):
         row = by_charge[link.charge_stripe_id]
         if row[0] in done:
             continue
@@ -241,6 +253,11 @@ def _without_settled(waiting: list[Any], now: datetime) -> list[Any]:
         link.payment_intent_id, link.estimated_fee_minor, link.is_rough = row[0], fee.fee_minor, fee.is_rough
         link.save(update_fields=["payment_intent", "estimated_fee_minor", "is_rough"])
         done.add(row[0])
+        entry = link.transaction
+        if entry.reporting_category == fee_days.CHARGE and entry.presentment_currency == entry.currency:
+            estimate = Estimate(fee.fee_minor, fee.is_rough)
+            fee_days.add_estimate(sums.fees, entry.currency, entry.booked_on, estimate, entry.fee_minor)
+    totals.add(credential, sums, {})
     return [row for row in waiting if row[0] not in done]
 
 

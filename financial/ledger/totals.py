@@ -6,14 +6,15 @@ They are sums over settled transactions and nothing else, so `rebuild` from the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
 
 from financial import seals
-from financial.models import Account, AccountDay, DayTotal, Entry, StripeCredential, Transaction
+from financial.ledger import fee_days
+from financial.models import Account, AccountDay, DayTotal, Entry, FeeDay, StripeCredential, Transaction
 from financial.models.inserting import columns, insert, next_ids
 
 
@@ -37,10 +38,11 @@ class Settled(NamedTuple):
 
 @dataclass(slots=True)
 class Totals:
-    """Sums that wait to be written. The grain is that of the two models."""
+    """Sums that wait to be written. The grain is that of the three models."""
 
     days: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
     accounts: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
+    fees: fee_days.Sums = field(default_factory=dict)
 
     def add(self, row: Settled) -> None:
         key = (row.currency, row.booked_on, row.reporting_category, row.balance_type, row.presentment_currency)
@@ -96,18 +98,27 @@ def add(credential: StripeCredential, totals: Totals, account_ids: dict[str, int
         ("account_id", "currency", "day"),
         ("count", "amount_minor"),
     )
+    _merge(
+        FeeDay,
+        credential,
+        totals.fees,
+        ("currency", "day", "cut", "label"),
+        ("count", "amount_minor", "fee_minor", "compared", "estimated_minor", "exact_minor", "rough"),
+    )
 
 
 def _merge(
     model: type[models.Model],
     credential: StripeCredential,
-    sums: dict[tuple[Any, ...], Sequence[Any]],
+    sums: Mapping[Any, Sequence[Any]],
     keys: tuple[str, ...],
     values: tuple[str, ...],
 ) -> None:
     """Read the rows these sums belong to, add in Python (a seal is more than a database's number), and write them back."""
+    if not sums:
+        return
     days = {key[keys.index("day")] for key in sums}
-    rows = model._default_manager.filter(credential=credential, day__in=days) if days else model._default_manager.none()
+    rows = model._default_manager.filter(credential=credential, day__in=days)
     held = {row[1 : 1 + len(keys)]: (row[0], row[1 + len(keys) :]) for row in rows.values_list("pk", *keys, *values)}
     changed, fresh = [], []
     for key, more in sums.items():
@@ -170,8 +181,10 @@ def rebuild(credential: StripeCredential) -> bool:
         hold(credential)
         before = stored(credential)
         totals = summed(read(credential))
-        DayTotal.objects.filter(credential=credential).delete()
-        AccountDay.objects.filter(credential=credential).delete()
+        for cost in fee_days.read(credential):
+            fee_days.add_cost(totals.fees, cost)
+        for model in _KEPT:
+            model._default_manager.filter(credential=credential).delete()
         add(credential, totals, dict(Account.objects.values_list("code", "pk")))
         return stored(credential) != before
 
@@ -179,9 +192,11 @@ def rebuild(credential: StripeCredential) -> bool:
 def stored(credential: StripeCredential) -> tuple[list[tuple[Any, ...]], ...]:
     """Return every total as it is stored, without primary keys, in order."""
     return tuple(
-        sorted(model._default_manager.filter(credential=credential).values_list(*columns(model)[1:]))
-        for model in (DayTotal, AccountDay)
+        sorted(model._default_manager.filter(credential=credential).values_list(*columns(model)[1:])) for model in _KEPT
     )
+
+
+_KEPT: tuple[type[models.Model], ...] = (DayTotal, AccountDay, FeeDay)
 
 
 def hold(credential: StripeCredential | None) -> None:

@@ -14,7 +14,8 @@ from django.db import connection
 
 from financial import accounts
 from financial.errors import BookingError
-from financial.ledger import totals
+from financial.ledger import fee_days, totals
+from financial.ledger.fee_days import Cost, Estimate
 from financial.ledger.posting import Entries
 from financial.models import Account, CategoryAccount, Entry, StripeCredential, StripeTransaction, Transaction
 from financial.models.inserting import insert, next_ids
@@ -63,6 +64,7 @@ class Draft(NamedTuple):
     entries: Entries
     link: Link | None
     reference: str
+    cost: Cost | None = None  # of payments, for the fee audit
 
 
 def chart(codes: Iterable[str] = ()) -> dict[str, int]:
@@ -147,7 +149,14 @@ def settle(credential: StripeCredential, estimates: Mapping[int, tuple[int, Draf
             link.charge_stripe_id, link.tax_minor = new.charge_stripe_id, new.tax_minor
             link.settled_at = new.settled_at
     StripeTransaction.objects.bulk_update(links.values(), ["charge_stripe_id", "tax_minor", "settled_at"])
-    add_to_totals(credential, drafts)
+    add_to_totals(credential, [_with_estimate(draft, links[number]) for number, (_, draft) in estimates.items()])
+
+
+def _with_estimate(draft: Draft, link: StripeTransaction) -> Draft:
+    """Compare with what was estimated when the payment was booked, not with what today's rules would say."""
+    if draft.cost is None or draft.cost.estimate is None:
+        return draft
+    return draft._replace(cost=draft.cost._replace(estimate=Estimate(link.estimated_fee_minor, link.is_rough)))
 
 
 def add_to_totals(credential: StripeCredential | None, drafts: Sequence[Draft]) -> None:
@@ -157,6 +166,8 @@ def add_to_totals(credential: StripeCredential | None, drafts: Sequence[Draft]) 
     sums = totals.Totals()
     for draft in drafts:
         sums.add(settled_of(draft))
+        if draft.cost is not None:
+            fee_days.add_cost(sums.fees, draft.cost)
     totals.add(credential, sums, chart())
 
 

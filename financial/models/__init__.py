@@ -13,6 +13,7 @@ from financial.models.ledger import (
     CategoryAccount,
     DayTotal,
     Entry,
+    FeeDay,
     StripeTransaction,
     Transaction,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "CategoryAccount",
     "DayTotal",
     "Entry",
+    "FeeDay",
     "IS_ESTIMATED",
     "MIRROR_MODELS",
     "ManualWriting",

@@ -289,6 +289,43 @@ class AccountDay(models.Model):
         return f"{self.day} {self.currency} {self.account_id}"
 
 
+class FeeDay(models.Model):
+    """What the payments settled on one local day cost in fees, cut in one way; kept in the transaction that books.
+
+    Each cut adds up to that of `ALL`, which alone tells estimates from exact fees: of payments that settled in the currency
+    they were paid in. `label` is Stripe's word for what they have in common, or the start of a band in major units.
+    """
+
+    class Cut(models.TextChoices):
+        ALL = "all", "All"
+        COUNTRY = "country", "Card country"
+        BRAND = "brand", "Card brand"
+        SIZE = "size", "Size"
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="+", db_index=False)
+    currency = models.CharField(max_length=8)
+    day = models.DateField()
+    cut = models.CharField(max_length=10, choices=Cut.choices)
+    label = models.CharField(max_length=40, blank=True, default="")
+    count = models.BigIntegerField()
+    amount_minor = models.BigIntegerField()
+    fee_minor = models.BigIntegerField()
+    compared = models.BigIntegerField(default=0, help_text="how many were estimated in the same currency")
+    estimated_minor = models.BigIntegerField(default=0, help_text="the estimates of those")
+    exact_minor = models.BigIntegerField(default=0, help_text="their exact fees")
+    rough = models.BigIntegerField(default=0, help_text="how many of those had no fee rule but the percentage")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("credential", "currency", "cut", "day", "label"), name="financial_feeday_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.currency} {self.cut} {self.label}".strip()
+
+
 class BalanceReading(models.Model):
     """Stripe's own balance of one currency, as last read once every movement before it was in the mirror."""
 

@@ -1,29 +1,26 @@
 """The fee audit: what Stripe really took of payments, by what makes them cost more, and what refunds and disputes cost.
 
-One pass in the database over the settled payments of the days asked for, grouped by everything told apart; the tables are
-cut from its answer. Amounts are minor units of the settlement currency.
+Read from what is kept per day with each booking (`FeeDay`), whatever the number of payments. Amounts are minor units of the
+settlement currency.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import Case, CharField, Count, F, OuterRef, Q, Subquery, Sum, Value, When
-from django.db.models.functions import Cast, Coalesce, Concat, Substr
+from django.db.models import CharField, Count, Q, QuerySet, Sum
+from django.db.models.functions import Cast, Substr
 
-from financial import money
 from financial.accounts import CATEGORIES, DISPUTE_FEES, Metric
-from financial.models import AccountDay, DayTotal, StripeCharge, StripeCredential, Transaction
-from financial.reports.cached import cached
+from financial.bands import band_words
+from financial.models import AccountDay, DayTotal, FeeDay, StripeCharge, StripeCredential, Transaction
+from financial.reports.cached import cached, kept
 from financial.reports.periods import Period
-
-# Bands of the amount in major units, each from its own start up to the next.
-BANDS = (0, 10, 50, 100, 500, 1000)
 
 
 @dataclass(frozen=True)
@@ -80,149 +77,106 @@ class FeeAudit:
     lost: Lost
 
 
-class _Cell(NamedTuple):
-    """One row per everything told apart."""
-
-    month: str
-    country: str
-    brand: str
-    band: int
-    refund: str
-    number: int
-    amount: int
-    fee: int
-    same: int
-    estimated: int
-    exact: int
-    rough: int
-
-
 def fee_audit(credential: StripeCredential, currency: str, period: Period) -> FeeAudit:
-    """Return the audit of one settlement currency; three queries, none but that for the data's state when it is kept."""
+    """Return the audit of one settlement currency; seven queries, none but that for the data's state when it is kept."""
     return cached("fees", credential, lambda: _audit(credential, currency, period), currency, period)
 
 
 def _audit(credential: StripeCredential, currency: str, period: Period) -> FeeAudit:
-    cells = [_Cell(*row) for row in _cells(credential, currency, period)]
+    days = FeeDay.objects.filter(credential=credential, currency=currency, **_within("day", period))
+    cuts = _cut(days.exclude(cut=FeeDay.Cut.ALL))
+    sizes = sorted(cuts[FeeDay.Cut.SIZE], key=lambda line: int(line.label))
+    whole = days.filter(cut=FeeDay.Cut.ALL).order_by()
+    months = whole.annotate(month=Substr(Cast("day", CharField()), 1, 7)).values_list("month").annotate(*_SUMS)
+    lines = [FeeRow(_month_words(month), *figures) for month, *figures in sorted(months)]
     return FeeAudit(
         currency=currency,
-        total=_line("Total", cells),
+        total=FeeRow(
+            "Total", *(sum(getattr(line, name) for line in lines) for name in ("count", "amount_minor", "fee_minor"))
+        ),
         tables=(
-            ("Card country", _table(cells, lambda cell: cell.country or "not a card")),
-            ("Card brand", _table(cells, lambda cell: (cell.brand or "other").replace("_", " ").capitalize())),
-            ("Size", _table(cells, lambda cell: band_words(cell.band, currency), key=lambda cell: cell.band)),
-            ("Month", _table(cells, lambda cell: _month_words(cell.month), key=lambda cell: cell.month)),
+            ("Card country", _named(cuts[FeeDay.Cut.COUNTRY], lambda label: label or "not a card")),
+            (
+                "Card brand",
+                _named(cuts[FeeDay.Cut.BRAND], lambda label: (label or "other").replace("_", " ").capitalize()),
+            ),
+            ("Size", tuple(replace(line, label=band_words(int(line.label), currency)) for line in sizes)),
+            ("Month", tuple(lines)),
         ),
-        drift=Drift(
-            sum(cell.same for cell in cells),
-            sum(cell.estimated for cell in cells),
-            sum(cell.exact for cell in cells),
-            sum(cell.rough for cell in cells),
-        ),
-        lost=_lost(credential, currency, period, cells),
+        drift=_drift(whole),
+        lost=_lost(credential, currency, period),
     )
 
 
-def _cells(credential: StripeCredential, currency: str, period: Period) -> Iterable[Any]:
-    charge = StripeCharge.objects.filter(
-        credential=credential, stripe_id=OuterRef("stripe_transaction__charge_stripe_id")
-    )
-    same = Q(presentment_currency=F("currency"), stripe_transaction__payment_intent__isnull=False)
-    rows = Transaction.objects.filter(
-        credential=credential, currency=currency, status="settled", reporting_category="charge",
-        booked_on__lt=period.end, **({"booked_on__gte": period.start} if period.start else {}),
-    )  # fmt: skip
-    # One look at the charge for all three: its facts as one text, cut apart again below.
-    facts = Subquery(charge.annotate(facts=_facts()).values("facts")[:1], output_field=CharField())
-    told = rows.order_by().annotate(
-        month=Substr(Cast("booked_on", CharField()), 1, 7), facts=Coalesce(facts, Value("||")), band=_band(currency)
-    )
-    link = "stripe_transaction__"
-    sums = {
-        "number": Count("pk"),
-        "amount": Sum("amount_minor"),
-        "fee": Sum("fee_minor"),
-        "same": Count("pk", filter=same),
-        "guess": Coalesce(Sum(f"{link}estimated_fee_minor", filter=same), 0),
-        "exact": Coalesce(Sum("fee_minor", filter=same), 0),
-        "rough": Count("pk", filter=same & Q(**{f"{link}is_rough": True})),
-    }
-    found = told.values("month", "facts", "band").annotate(**sums).values_list("month", "facts", "band", *sums)
-    for month, text, band, *figures in found:
-        country, brand, refund = text.split("|", 2)
-        yield (month, country, brand, band, refund, *figures)
+_SUMS = (Sum("count"), Sum("amount_minor"), Sum("fee_minor"))
 
 
-def _facts() -> Any:
-    """Country, brand (or method) and whether it was refunded, as one text."""
-    brand = Case(When(~Q(card_brand=""), then=F("card_brand")), default=F("method_type"))
-    refund = Case(
-        When(refunded=True, then=Value(FULLY)),
-        When(amount_refunded_minor__gt=0, then=Value(PARTLY)),
-        default=Value(""),
-        output_field=CharField(),
-    )
-    return Concat("card_country", Value("|"), brand, Value("|"), refund, output_field=CharField())
+def _cut(days: QuerySet[FeeDay]) -> Mapping[str, list[FeeRow]]:
+    """Return the lines of each cut, labels as they are stored."""
+    found: defaultdict[str, list[FeeRow]] = defaultdict(list)
+    for cut, label, *figures in days.order_by().values_list("cut", "label").annotate(*_SUMS):
+        found[cut].append(FeeRow(label, *figures))
+    return found
 
 
-FULLY, PARTLY = "full", "part"
+def _named(lines: Iterable[FeeRow], words: Callable[[str], str]) -> tuple[FeeRow, ...]:
+    """Return the lines with words for people, the most money first; what has the same words is one line."""
+    sums: dict[str, FeeRow] = {}
+    for line in lines:
+        name = words(line.label)
+        held = sums.get(name, FeeRow(name, 0, 0, 0))
+        sums[name] = FeeRow(
+            name, held.count + line.count, held.amount_minor + line.amount_minor, held.fee_minor + line.fee_minor
+        )
+    return tuple(sorted(sums.values(), key=lambda line: (-line.amount_minor, line.label)))
 
 
-def _band(currency: str) -> Any:
-    steps = [When(amount_minor__gte=_minor(start, currency), then=Value(start)) for start in reversed(BANDS[1:])]
-    return Case(*steps, default=Value(0))
+def _drift(days: QuerySet[FeeDay]) -> Drift:
+    sums = days.aggregate(*(Sum(name) for name in ("compared", "estimated_minor", "exact_minor", "rough")))
+    return Drift(*(number or 0 for number in sums.values()))
 
 
-def _minor(major: int, currency: str) -> int:
-    return major * int(10 ** (money.exponent(currency) if currency in money.CURRENCIES else 2))
-
-
-def band_words(start: int, currency: str) -> str:
-    """Return what a band is called: `below $10.00`, `$10.00 – $50.00`, `$1,000.00 and more`."""
-    ends = dict(zip(BANDS, BANDS[1:], strict=False))
-    begin = money.display(_minor(start, currency), currency)
-    if start not in ends:
-        return f"{begin} and more"
-    end = money.display(_minor(ends[start], currency), currency)
-    return f"below {end}" if not start else f"{begin} – {end}"
+def _within(day: str, period: Period) -> dict[str, dt.date]:
+    return {f"{day}__lt": period.end, **({f"{day}__gte": period.start} if period.start else {})}
 
 
 def _month_words(month: str) -> str:
     return f"{dt.date.fromisoformat(month + '-01'):%B %Y}"
 
 
-def _table(
-    cells: list[_Cell], label: Callable[[_Cell], str], key: Callable[[_Cell], Any] | None = None
-) -> tuple[FeeRow, ...]:
-    """Cut a table out of the cells: in the order of `key`, or the most money first."""
-    parts: defaultdict[str, list[_Cell]] = defaultdict(list)
-    for cell in cells:
-        parts[label(cell)].append(cell)
-    if key:
-        return tuple(_line(name, part) for name, part in sorted(parts.items(), key=lambda item: key(item[1][0])))
-    lines = (_line(name, part) for name, part in parts.items())
-    return tuple(sorted(lines, key=lambda line: (-line.amount_minor, line.label)))
-
-
-def _line(label: str, cells: list[_Cell]) -> FeeRow:
-    return FeeRow(
-        label, sum(cell.number for cell in cells), sum(cell.amount for cell in cells), sum(cell.fee for cell in cells)
-    )
-
-
-def _lost(credential: StripeCredential, currency: str, period: Period, cells: list[_Cell]) -> Lost:
+def _lost(credential: StripeCredential, currency: str, period: Period) -> Lost:
     refunds = [name for name, meaning in CATEGORIES.items() if meaning.metric is Metric.REFUNDS]
-    days: dict[str, Any] = {"credential": credential, "currency": currency, "day__lt": period.end}
-    if period.start:
-        days["day__gte"] = period.start
+    days: dict[str, Any] = {"credential": credential, "currency": currency, **_within("day", period)}
     refunded = DayTotal.objects.filter(**days, reporting_category__in=refunds).aggregate(fee=Sum("fee_minor"))["fee"]
     disputed = AccountDay.objects.filter(**days, account__code=DISPUTE_FEES).aggregate(fee=Sum("amount_minor"))["fee"]
-    fully, partly = ([cell for cell in cells if cell.refund == state] for state in (FULLY, PARTLY))
-    return Lost(
-        refund_fees_minor=refunded or 0,
-        dispute_fees_minor=disputed or 0,
-        refunded=sum(cell.number for cell in fully),
-        kept_minor=sum(cell.fee for cell in fully),
-        partly_refunded=sum(cell.number for cell in partly),
-        partly_kept_minor=sum(cell.fee for cell in partly),
-    )
+    kept_of = _refunded(credential, currency, period)
+    return Lost(refunded or 0, disputed or 0, *kept_of[FULLY], *kept_of[PARTLY])
+
+
+FULLY, PARTLY = "full", "part"
+_STATES = {FULLY: Q(refunded=True), PARTLY: Q(refunded=False, amount_refunded_minor__gt=0)}
+
+
+def _refunded(credential: StripeCredential, currency: str, period: Period) -> Mapping[str, tuple[int, int]]:
+    """Return how many payments were refunded, wholly or in part, and what Stripe took of them.
+
+    Kept until a refund changes one of these numbers: it looks at every refunded payment, and most writes are none.
+    """
+    charges = StripeCharge.objects.of(credential)
+    counts = {name: Count("pk", filter=state) for name, state in _STATES.items()}
+    touched = charges.filter(_STATES[FULLY] | _STATES[PARTLY])
+    state = tuple(touched.aggregate(**counts, back=Sum("amount_refunded_minor")).values())
+    return kept("fees-kept", credential, lambda: _fees_kept(credential, currency, period), (state, currency, period))
+
+
+def _fees_kept(credential: StripeCredential, currency: str, period: Period) -> Mapping[str, tuple[int, int]]:
+    found = {}
+    for name, state in _STATES.items():
+        charges = StripeCharge.objects.of(credential).filter(state).order_by().values("stripe_id")
+        rows = Transaction.objects.filter(
+            credential=credential, currency=currency, status="settled", reporting_category="charge",
+            stripe_transaction__charge_stripe_id__in=charges, **_within("booked_on", period),
+        )  # fmt: skip
+        sums = rows.aggregate(number=Count("pk"), fee=Sum("fee_minor"))
+        found[name] = (sums["number"], sums["fee"] or 0)
+    return found
