@@ -22,7 +22,7 @@ LEFT_OUT = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-f
     "paid",
     "subscription-next-invoice",
 }
-PERIODS = ("7d", "30d", "90d", "12m", "all")
+PERIODS = ("today", "7d", "30d", "90d", "month", "last-month", "12m", "year", "all")
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,8 @@ def _periods(book: Book) -> Wanted:
     for period in PERIODS:
         yield f"period {period}", (), {"period": period}
     yield "12 months by day", (), {"period": "12m", "group": "day"}
+    long_ago = str(book.today - dt.timedelta(days=200))
+    yield "a month back in time, a year before", (), {"period": "month", "end": long_ago, "compare": "year"}
     yield "second currency", (), {"period": "all", "currency": "eur"}
     yield "file", (), {"period": "all", "group": "month", "csv": "1"}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import floor, log10
 
 from django.utils.html import format_html, format_html_join
@@ -29,6 +30,7 @@ class Series:
     labels: Sequence[str]
     now: Sequence[int]
     before: Sequence[int] = ()
+    then: str = ""  # when `before` was, in words
 
     @property
     def sentence(self) -> str:
@@ -40,13 +42,17 @@ class Series:
             f"{self.title}, {self.labels[0]} to {self.labels[-1]}: {self._money(sum(self.now))} in all, "
             f"most in {self.labels[best]} with {self._money(self.now[best])}"
         )
-        return f"{text}; {self._money(sum(self.before))} in the time before." if any(self.before) else f"{text}."
+        then = f"; {self._money(sum(self.before))} in {self.then or 'the time before'}" if any(self.before) else ""
+        return f"{text}{then}."
 
     @property
-    def rows(self) -> list[tuple[str, int, int | None]]:
-        """The same as a table: one row per label with its value, and the value of the time before where there is one."""
-        before = [*self.before, *[None] * len(self.now)]
-        return list(zip(self.labels, self.now, before, strict=False))
+    def rows(self) -> list[tuple[str, int | None, int | None]]:
+        """The same as a table: one row per label with its value, and the value of the time before where there is one.
+
+        Where the time before has more of them, they follow, so that both columns sum to what the sentence says.
+        """
+        rows = zip_longest(self.labels, self.now, self.before)
+        return [(label or "further, before", now, before) for label, now, before in rows]
 
     def _money(self, amount_minor: int) -> str:
         return f"{money.display(amount_minor, self.currency)} {self.currency.upper()}"

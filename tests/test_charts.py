@@ -45,6 +45,14 @@ def test_a_table_has_a_row_per_label_and_the_time_before_where_there_is_one():
     assert Series("Volume", "usd", ["a"], [1]).rows == [("a", 1, None)]
 
 
+def test_a_longer_time_before_is_told_and_listed_in_full():
+    series = Series("Volume", "usd", ["a"], [100], [200, 300], "1–2 Sep 2026")
+
+    assert series.sentence.endswith("; $5.00 USD in 1–2 Sep 2026.")
+    assert series.rows == [("a", 100, 200), ("further, before", None, 300)]
+    assert 'class="was" d="M0.0 ' in area(series)
+
+
 def test_chart_has_no_inline_style_or_script_and_a_label():
     drawn = area(Series("Volume", "usd", ["a", "b", "c"], [1, 5, 2], [0, 1, 9]))
 

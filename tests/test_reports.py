@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -14,7 +13,7 @@ from django.core.cache import cache
 from financial import reports
 from financial.ledger import journal
 from financial.models import MirrorClock, StripePaymentIntent, StripeWebhookEvent, SyncRun
-from financial.reports.periods import buckets, fitting_group, period_of
+from financial.reports.periods import period_of
 from tests import books as moved
 from tests.views import factory
 
@@ -29,45 +28,6 @@ def _fresh_cache():
 
 def at(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
-
-
-# Periods
-
-
-def test_thirty_days_end_with_today_and_compare_with_the_thirty_before():
-    assert (MONTH.start, MONTH.last) == (dt.date(2026, 9, 16), TODAY)
-    assert (MONTH.before().start, MONTH.before().end) == (dt.date(2026, 8, 17), MONTH.start)
-
-
-def test_twelve_months_ending_on_a_leap_day_begin_a_year_before():
-    period = period_of("12m", dt.date(2028, 2, 28))
-
-    assert period.start == dt.date(2027, 2, 28)
-
-
-def test_an_unknown_period_means_thirty_days():
-    assert period_of("'; drop table", TODAY).key == "30d"
-
-
-def test_a_local_day_of_23_hours_is_bounded_by_its_zone():
-    period = reports.Period("x", "x", dt.date(2026, 3, 8), dt.date(2026, 3, 9))
-
-    start, end = period.bounds(ZoneInfo("America/New_York"))
-
-    assert (start, end) == (at("2026-03-08T05:00"), at("2026-03-09T04:00"))
-
-
-def test_outer_weeks_and_months_are_cut_to_the_period():
-    weeks = list(buckets(dt.date(2026, 9, 16), dt.date(2026, 9, 30), reports.Group.WEEK))
-    months = list(buckets(dt.date(2026, 9, 16), dt.date(2026, 11, 1), reports.Group.MONTH))
-
-    assert [start.day for start, _ in weeks] == [16, 21, 28]
-    assert weeks[-1][1] == dt.date(2026, 9, 30)
-    assert months == [(dt.date(2026, 9, 16), dt.date(2026, 10, 1)), (dt.date(2026, 10, 1), dt.date(2026, 11, 1))]
-
-
-def test_years_of_days_become_weeks_so_that_a_report_stays_readable():
-    assert fitting_group(dt.date(2020, 1, 1), dt.date(2026, 1, 1), reports.Group.DAY) is reports.Group.WEEK
 
 
 # Comparison

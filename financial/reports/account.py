@@ -159,7 +159,7 @@ def _figures(credential: StripeCredential, counts: Sequence[CountUpTo]) -> tuple
 def attention(credential: StripeCredential, period: Period) -> Attention:
     """Return what waits for somebody, of failed payments and payouts those of the period; seven queries at most."""
     failed = _failed(credential, period)
-    payouts = _since(StripePayout.objects.of(credential).alive().filter(status="failed"), period)
+    payouts = _within(StripePayout.objects.of(credential).alive().filter(status="failed"), period)
     disputes = StripeDispute.objects.of(credential).alive().filter(status__in=DISPUTES_TO_ANSWER)
     dead = StripeWebhookEvent.objects.filter(credential=credential, state=StripeWebhookEvent.State.DEAD)
     at_risk = StripeSubscription.objects.of(credential).alive().filter(status__in=SUBSCRIPTIONS_AT_RISK)
@@ -177,13 +177,13 @@ def attention(credential: StripeCredential, period: Period) -> Attention:
     )
 
 
-def _since(rows: MirrorQuerySet[Any], period: Period) -> MirrorQuerySet[Any]:
-    start, _ = period.bounds(conf.time_zone())
-    return rows.filter(created_at__gte=start) if start else rows
+def _within(rows: MirrorQuerySet[Any], period: Period) -> MirrorQuerySet[Any]:
+    start, end = period.bounds(conf.time_zone())
+    return rows.filter(created_at__gte=start, created_at__lt=end) if start else rows
 
 
 def _failed(credential: StripeCredential, period: Period) -> MirrorQuerySet[Any]:
-    return _since(StripePaymentIntent.objects.of(credential).alive().filter(PAYMENT_FAILED), period)
+    return _within(StripePaymentIntent.objects.of(credential).alive().filter(PAYMENT_FAILED), period)
 
 
 def _renewals(credential: StripeCredential, subscriptions: Iterable[StripeSubscription]) -> tuple[Renewal, ...]:

@@ -149,6 +149,19 @@ def when(moment: dt.datetime | dt.date | None, style: str = "") -> SafeString | 
     return format_html(shape, utc.isoformat(), title, exact, text)
 
 
+@register.filter
+def days(period: Any) -> str:
+    """`{{ compared|days }}`: the days of something with `start` and `last`, in words: `1–30 Oct 2026`."""
+    first, last = period.start, period.last
+    if first is None:
+        return f"until {date_format(last, 'j M Y')}"
+    if first == last:
+        return date_format(last, "j M Y")
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{date_format(last, 'j M Y')}"
+    return f"{date_format(first, 'j M' if first.year == last.year else 'j M Y')} – {date_format(last, 'j M Y')}"
+
+
 def _moment_text(local: dt.datetime, style: str) -> str:
     if style == "date":
         return date_format(local, "j M Y")

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
 
 from financial import accounts, charts, conf, money, reports
 from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
 from financial.reports import recurring
-from financial.reports.periods import fitting_group, usual_group
 from financial.spreadsheets import text_cell
-from financial.views.base import StaffView
+from financial.templatetags.financial import days
+from financial.views.periods import PeriodPage, first_day
 from financial.views.sample import may_load
 
 PAYOUTS = "financial.view_stripepayout"
-KEPT = ("period", "currency", "group", "activity")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One link of a row of choices; `query` is the address it leads to."""
-
-    label: str
-    query: str
-    is_current: bool
 
 
 @dataclass(frozen=True)
@@ -50,30 +35,10 @@ class Card:
     all_time: reports.Figures
 
 
-class PeriodPage(StaffView):
-    """A page whose address picks a period, a currency and a grouping."""
+class Dashboard(PeriodPage):
+    """A page of cards and a chart of the books."""
 
-    @cached_property
-    def today(self) -> dt.date:
-        return timezone.now().astimezone(conf.time_zone()).date()
-
-    @cached_property
-    def period(self) -> reports.Period:
-        return reports.period_of(self.request.GET.get("period", ""), self.today)
-
-    def currency(self, books: reports.Books) -> str:
-        wanted = self.request.GET.get("currency", "").lower()
-        return wanted if wanted in books.currencies else (books.currencies or ("usd",))[0]
-
-    def group(self, start: dt.date | None) -> reports.Group:
-        wanted = self.request.GET.get("group", "")
-        group = reports.Group(wanted) if wanted in list(reports.Group) else usual_group(self.period)
-        return fitting_group(start or self.today, self.period.end, group)
-
-    def choices(self, name: str, options: Any, current: str) -> list[Choice]:
-        """Return links that change one part of the address and keep the others."""
-        kept = {k: v for k, v in self.request.GET.items() if k in KEPT and k != name}
-        return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
+    kept = (*PeriodPage.kept, "activity")
 
     def cards(self, books: reports.Books) -> list[Card]:
         return [_card(books, currency, self.period) for currency in books.currencies]
@@ -87,7 +52,8 @@ class PeriodPage(StaffView):
             currency=currency,
             labels=[bucket_label(row, group) for row in rows],
             now=[row.figures.gross_minor for row in rows],
-            before=[row.figures.gross_minor for row in was][: len(rows)] if _has_payments(was) else (),
+            before=[row.figures.gross_minor for row in was] if _has_payments(was) else (),
+            then=days(before) if before else "",
         )
 
 
@@ -125,7 +91,7 @@ def bucket_label(row: reports.ReportRow, group: reports.Group) -> str:
     return f"{date_format(row.start, 'j M')} – {date_format(row.last, 'j M Y')}"
 
 
-class Overview(PeriodPage):
+class Overview(Dashboard):
     """The books at a glance, per currency."""
 
     section = "overview"
@@ -151,17 +117,16 @@ class Overview(PeriodPage):
                 "balances": reports.balances(self.credential),
                 "proofs": reports.proofs(self.credential),
                 "reserve_account": accounts.RESERVE,
-                "period": self.period,
+                **self.of_days(first_day(books)),
                 "currency": currency,
                 "group": group,
-                "periods": self.choices("period", reports.PERIODS, self.period.key),
                 "currencies": self.choices("currency", _currency_options(books), currency),
                 "groups": self.choices("group", [(str(g), f"By {g}") for g in reports.GROUPS], group),
                 "series": series,
                 "chart": charts.area(series),
                 "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
                 "total": books.total(currency, self.period),
-                "csv_query": urlencode({"period": self.period.key, "currency": currency, "group": group, "csv": "1"}),
+                "csv_query": self.file_query(currency=currency, group=group),
             },
         )
 
@@ -174,7 +139,7 @@ def _currency_options(books: reports.Books) -> list[tuple[str, str]]:
     return [(currency, currency.upper()) for currency in books.currencies]
 
 
-class StripeDashboard(PeriodPage):
+class StripeDashboard(Dashboard):
     """The Stripe account at a glance."""
 
     section = "stripe"
@@ -204,9 +169,8 @@ class StripeDashboard(PeriodPage):
                 "activities": self.choices("activity", _activity_options(), self.activity),
                 "books": books,
                 "cards": self.cards(books),
-                "period": self.period,
+                **self.of_days(first_day(books)),
                 "currency": currency,
-                "periods": self.choices("period", reports.PERIODS, self.period.key),
                 "currencies": self.choices("currency", _currency_options(books), currency),
                 "series": series,
                 "chart": charts.area(series),

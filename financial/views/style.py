@@ -25,6 +25,7 @@ from financial.models import BooksProof
 from financial.paging import BoundedCount
 from financial.templatetags._words import ICONS
 from financial.views.base import StaffView
+from financial.views.periods import Steps
 
 
 class SampleForm(forms.Form):
@@ -165,7 +166,12 @@ def components() -> list[Component]:
             {"choices": _CHOICES, "name": "Group"},
             'with choices=groups name="Group"',
         ),
-        Component("_periods.html", "The periods of a report.", {"periods": _CHOICES}),
+        Component("_periods.html", "The days of a report, and what they are compared with.", {"periods": _CHOICES}),
+        Component(
+            "_steps.html",
+            "The same length earlier and later; ← and → follow these links.",
+            {"steps": Steps("#earlier", "#later"), "period": SimpleNamespace(start=DAY.date(), last=DAY.date())},
+        ),
         Component(
             "_pager.html",
             "Earlier and later rows; never “page 7 of 93”.",
@@ -177,7 +183,7 @@ def components() -> list[Component]:
             "How a figure compares; fees up is bad.",
             {
                 "delta": SimpleNamespace(percent=1, is_good=True, direction="up", text="+12.0 %"),
-                "period": SimpleNamespace(label="30 days"),
+                "compared": SimpleNamespace(start=DAY.date(), last=DAY.date()),
             },
             "with delta=card.gross",
             term="Gross volume",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import html
 import io
+import re
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -19,6 +22,7 @@ from tests.views import factory
 
 pytestmark = pytest.mark.django_db
 OVERVIEW, STRIPE = reverse("financial:overview"), reverse("financial:stripe")
+REVENUE = reverse("financial:revenue")
 XSS = "<script>alert('x')</script>"
 
 
@@ -115,7 +119,85 @@ def test_period_currency_and_group_live_in_the_address(page, shop):
     assert "?currency=eur&amp;group=week&amp;period=90d" in text
 
 
-@pytest.mark.parametrize("query", [{"period": "never"}, {"currency": "<x>"}, {"group": "century"}, {"period": "all"}])
+STEP = re.compile(r'href="\?([^"]*)" data-step="(-?1)"')
+
+
+def steps(text):
+    return {int(way): html.unescape(query) for query, way in STEP.findall(text)}
+
+
+@pytest.fixture
+def in_april(page):
+    """The page as of 15 April 2026, with a sale on a day of March, of February and of the March before."""
+    with time_machine.travel(dt.datetime(2026, 4, 15, 12, tzinfo=dt.UTC), tick=False):
+        page.force_login(factory.staff(*factory.VIEW_ALL))
+        yield page
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, STRIPE, REVENUE])
+def test_months_are_stepped_through_and_the_rest_of_the_address_stays(in_april, shop, address):
+    for year, month, amount in ((2025, 3, 111), (2026, 2, 222), (2026, 3, 333)):
+        moment = dt.datetime(year, month, 10, tzinfo=dt.UTC)
+        books.booked(shop, currency="eur", amount_minor=amount, created_at=moment)
+    factory.product(shop)
+
+    april = in_april.get(address, {"period": "month", "currency": "eur", "compare": "year"}).text
+    march = in_april.get(f"{address}?{steps(april)[-1]}").text
+
+    assert set(steps(april)) == {-1}
+    assert steps(april)[-1] == "compare=year&currency=eur&period=month&end=2026-03-31"
+    assert "1–31 Mar 2026" in march and "1–31 Mar 2025" in march and "€3.33" in march
+    assert steps(march)[1] == "compare=year&currency=eur&period=month"
+
+
+def test_before_the_first_day_there_is_nothing_to_step_to(in_april, shop):
+    books.booked(shop, created_at=dt.datetime(2026, 3, 10, tzinfo=dt.UTC))
+
+    assert -1 in steps(in_april.get(OVERVIEW, {"period": "7d", "end": "2026-03-20"}).text)
+    assert -1 not in steps(in_april.get(OVERVIEW, {"period": "7d", "end": "2026-03-12"}).text)
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ("previous", "+200.0\u202f%</span> vs. 1–15 Mar 2026"),
+        ("year", "+50.0\u202f%</span> vs. 1–15 Apr 2025"),
+        ("off", ""),
+    ],
+)
+def test_the_days_compared_with_are_chosen_and_named(in_april, shop, compare, said):
+    for year, month, amount in ((2025, 4, 400), (2026, 3, 200), (2026, 4, 600)):
+        books.booked(shop, amount_minor=amount, created_at=dt.datetime(year, month, 10, tzinfo=dt.UTC))
+
+    text = in_april.get(OVERVIEW, {"period": "month", "compare": compare}).text.replace(
+        '<span class="sr">, better</span>', ""
+    )
+
+    assert said in text
+    assert ('class="delta"' in text) == (compare != "off")
+    assert ('class="was" d=""' in text) == (compare == "off")
+
+
+def test_the_file_of_a_month_back_in_time_holds_that_month(in_april, shop):
+    books.booked(shop, amount_minor=333, created_at=dt.datetime(2026, 3, 10, tzinfo=dt.UTC))
+    text = in_april.get(OVERVIEW, {"period": "month", "end": "2026-03-31", "group": "month"}).text
+    link = html.unescape(re.search(r'href="\?([^"]*csv=1)"', text)[1])
+
+    (row,) = csv.DictReader(io.StringIO(in_april.get(f"{OVERVIEW}?{link}").text))
+
+    assert (row["from (UTC)"], row["to (UTC)"], row["gross"]) == ("2026-03-01", "2026-03-31", "3.33")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"period": "never"},
+        {"currency": "<x>"},
+        {"group": "century"},
+        {"period": "all"},
+        {"period": "month", "end": "9999-99-99", "compare": "<x>"},
+    ],
+)
 def test_any_address_gets_an_answer(page, shop, query):
     factory.booked(shop)
 

@@ -132,11 +132,7 @@
     single.addEventListener("change", () => { if (single.checked) delete store[OFF]; else store[OFF] = "yes"; });
   }
   const isTyping = (target) => target.closest?.("input, select, textarea, [contenteditable], dialog, [role=region]");
-  const step = (by) => {
-    const links = [...document.querySelectorAll("[data-steps] a")];
-    const next = links[links.findIndex((link) => link.ariaCurrent) + by];
-    if (links.some((link) => link.ariaCurrent)) next?.click();
-  };
+  const step = (by) => document.querySelector(`[data-step="${by}"]`)?.click();
   const keys = {
     "/": () => document.getElementById("quick-search")?.focus(),
     "?": () => show("shortcuts"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from financial import conf, reports
 from financial.models import StripeCredential
-from financial.views.books.revenue import KEPT, RevenueReport
+from financial.views.books.revenue import RevenueReport
 from financial.views.mirror import export
+from financial.views.periods import first_day
 
 
 class FeeAudit(RevenueReport):
@@ -28,17 +28,15 @@ class FeeAudit(RevenueReport):
         audit = reports.fee_audit(self.credential, currency, self.period)
         if "csv" in request.GET:
             return self._file(self.credential, currency, audit)
-        kept = {name: value for name, value in request.GET.items() if name in KEPT}
         return self.page(
             "financial/fees.html",
             {
                 "books": books,
-                "period": self.period,
+                **self.of_days(first_day(books)),
                 "currency": currency,
-                "periods": self.choices("period", reports.PERIODS, self.period.key),
                 "currencies": self.choices("currency", [(code, code.upper()) for code in books.currencies], currency),
                 "audit": audit,
-                "csv_query": urlencode({**kept, "currency": currency, "csv": 1}),
+                "csv_query": self.file_query(currency=currency),
                 "figures": books.total(currency, self.period),
             },
         )

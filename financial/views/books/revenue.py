@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
 from financial import reports
-from financial.reports.periods import fitting_group
-from financial.views.dashboard import Choice, PeriodPage, bucket_label, report_csv
+from financial.reports.periods import day_of, fitting_group
+from financial.views.dashboard import bucket_label, report_csv
+from financial.views.periods import CUSTOM, PeriodPage, first_day
 
-CUSTOM = "custom"
 # The explanation of each column, and its heading.
 EXPLAINED = (
     ("gross", "Gross"),
@@ -25,22 +23,22 @@ EXPLAINED = (
     ("net", "Net volume"),
     ("funding", "Funding"),
 )
-KEPT = ("period", "from", "to", "currency", "group")
 
 
 class RevenueReport(PeriodPage):
     """One currency's report, with the days before to compare; the file has what is on the screen."""
 
     section, permission = "revenue", "financial.view_transaction"
+    kept = (*PeriodPage.kept, "from", "to")
 
     @cached_property
     def period(self) -> reports.Period:
         """The days between two dates where both are valid, else a period by its name."""
-        first, last = (_day(self.request.GET.get(name, "")) for name in ("from", "to"))
+        first, last = (day_of(self.request.GET.get(name, "")) for name in ("from", "to"))
+        named = super().period
         if first and last and first <= last:
-            label = "as many days"
-            return reports.Period(CUSTOM, label, first, last + dt.timedelta(days=1))
-        return super().period
+            return reports.Period(CUSTOM, "Days of your own", first, last + dt.timedelta(days=1), named.compare)
+        return named
 
     def group(self, start: dt.date | None) -> reports.Group:
         wanted = self.request.GET.get("group", "month" if self.period.key == CUSTOM else "")
@@ -48,11 +46,6 @@ class RevenueReport(PeriodPage):
             return super().group(start)
         group = reports.Group(wanted) if wanted in list(reports.Group) else reports.Group.MONTH
         return fitting_group(start or self.today, self.period.end, group)
-
-    def choices(self, name: str, options: Any, current: str) -> list[Choice]:
-        dropped = {name, "from", "to"} if name == "period" else {name}
-        kept = {key: value for key, value in self.request.GET.items() if key in KEPT and key not in dropped}
-        return [Choice(label, "?" + urlencode({**kept, name: key}), key == current) for key, label in options]
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:
@@ -65,16 +58,13 @@ class RevenueReport(PeriodPage):
             return report_csv(self.credential, currency, group, rows)
         total, before = books.total(currency, self.period), self.period.before()
         was = books.total(currency, before) if before else None
-        kept = {key: value for key, value in request.GET.items() if key in KEPT}
         return self.page(
             "financial/revenue.html",
             {
                 "books": books,
-                "period": self.period,
-                "before": before,
+                **self.of_days(first_day(books)),
                 "currency": currency,
                 "group": group,
-                "periods": self.choices("period", reports.PERIODS, self.period.key),
                 "currencies": self.choices("currency", [(code, code.upper()) for code in books.currencies], currency),
                 "groups": self.choices("group", [(str(g), f"By {g}") for g in reports.GROUPS], group),
                 "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
@@ -82,7 +72,7 @@ class RevenueReport(PeriodPage):
                 "was": was,
                 "explained": EXPLAINED,
                 "changes": _changes(total, was) if was else [],
-                "csv_query": urlencode({**kept, "currency": currency, "group": group, "csv": "1"}),
+                "csv_query": self.file_query(currency=currency, group=group),
             },
         )
 
@@ -103,11 +93,3 @@ def _changes(now: reports.Figures, was: reports.Figures) -> list[tuple[str, repo
         (label, reports.delta(getattr(now, name), getattr(was, name), more_is_good=is_good))
         for label, name, is_good in _COLUMNS
     ]
-
-
-def _day(text: str) -> dt.date | None:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if 2000 <= day.year <= 2100 else None

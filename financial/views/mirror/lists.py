@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet, Sum
@@ -24,9 +26,10 @@ from financial.models import (
 )
 from financial.paging import BoundedCount
 from financial.reports import recurring
-from financial.views.dashboard import Choice
+from financial.templatetags.financial import days
 from financial.views.mirror import export, rows
 from financial.views.mirror.listing import Column, CurrencySum, Heading, MirrorList
+from financial.views.periods import DAYS, Choice, Steps, asked, period_asked
 
 
 class ProductList(MirrorList):
@@ -54,27 +57,38 @@ class ProductList(MirrorList):
     @cached_property
     def period(self) -> reports.Period:
         """The days whose revenue is shown."""
-        today = timezone.now().astimezone(conf.time_zone()).date()
-        return reports.period_of(self.request.GET.get("period", ""), today)
+        return period_asked(self.request.GET, self._today())
+
+    def _today(self) -> dt.date:
+        return timezone.now().astimezone(conf.time_zone()).date()
 
     def dress(self, credential: StripeCredential, found: Sequence[StripeProduct]) -> list[rows.ProductRow]:
         return rows.product_rows(credential, found, self.period)
 
     def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
-        rest = filters.without(self.request.GET, "period")
-        periods = [
-            Choice(label, f"?{rest}&period={key}" if rest else f"?period={key}", key == self.period.key)
-            for key, label in reports.PERIODS
-        ]
-        kept = {"period": self.period.key} if "period" in self.request.GET else {}
-        return {**super()._context(credential, found), "periods": periods, "period": self.period, "kept": kept}
+        rest = filters.without(self.request.GET, *DAYS)
+
+        def at(period: reports.Period | None) -> str:
+            return "?" + "&".join(filter(None, (rest, urlencode(asked(period))))) if period else ""
+
+        today, period = self._today(), self.period
+        lengths = [(key, label, reports.period_of(key, today)) for key, label in reports.PERIODS]
+        return {
+            **super()._context(credential, found),
+            "period": period,
+            "periods": [
+                Choice(label, at(one), not period.is_past and key == period.key) for key, label, one in lengths
+            ],
+            "steps": Steps(at(period.earlier(today)), at(period.later(today))),
+            "kept": {name: self.request.GET[name] for name in DAYS if name in self.request.GET},
+        }
 
     def export_cells(self, row: rows.ProductRow) -> Sequence[Any]:
         product = row.product
         return (
             product.stripe_id, product.name, product.description, row.state, row.default_price, row.kinds, row.prices,
             row.subscribers, export.by_currency((amount.minor, amount.currency) for amount in row.mrr),
-            export.by_currency((amount.minor, amount.currency) for amount in row.revenue), self.period.label,
+            export.by_currency((amount.minor, amount.currency) for amount in row.revenue), days(self.period),
             product.created_at, _mode(product),
         )  # fmt: skip
 

@@ -90,7 +90,7 @@ def test_the_days_before_are_as_many_and_compared(shop: StripeCredential, page: 
 
     text = page.get(REVENUE, MARCH).text
 
-    assert "Days before" in text and "$80.00" in text and "+25.0" in text
+    assert "29 Jan – 28 Feb 2026</th>" in text and "$80.00" in text and "+25.0" in text
 
 
 def test_the_file_is_what_is_on_the_screen(shop: StripeCredential, page: Client) -> None:
