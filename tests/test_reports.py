@@ -40,14 +40,18 @@ def at(text: str) -> dt.datetime:
         (150, 100, False, Decimal("50.0"), False),
         (50, 100, True, Decimal("-50.0"), False),
         (100, 100, True, Decimal("0.0"), None),
-        (100, 0, True, None, None),
-        (100, -5, True, None, None),
+        (10_000, 9_999, False, Decimal("0.0"), None),
+        (100, 0, True, None, True),
+        (100, 0, False, None, False),
+        (100, -5, True, None, True),
+        (-100, -5, True, None, False),
+        (0, 0, True, None, None),
     ],
 )
 def test_delta_knows_whether_more_is_good(now, before, more_is_good, percent, is_good):
     found = reports.delta(now, before, more_is_good=more_is_good)
 
-    assert (found.percent, found.is_good) == (percent, is_good)
+    assert (found.percent, found.is_good, found.change) == (percent, is_good, now - before)
 
 
 # Books

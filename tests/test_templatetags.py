@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -26,6 +27,36 @@ def test_money_carries_its_code_once(amount, currency, text):
 def test_no_amount_is_a_dash_and_zero_is_not(nothing):
     assert tags.money(nothing, "usd") == tags.money_text(nothing, "usd") == "—"
     assert "$0.00" in tags.money(0, "usd")
+
+
+@pytest.mark.parametrize(
+    ("difference", "currency", "text"),
+    [
+        (1250, "eur", "+€12.50 EUR"),
+        (-500, "jpy", "−¥500 JPY"),
+        (3, "", "+3"),
+        (-1200, "", "−1,200"),
+        (0, "eur", "unchanged"),
+    ],
+)
+def test_a_change_has_its_sign_and_its_currency(difference, currency, text):
+    assert tags.change(difference, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "last", "text"),
+    [
+        (None, "2026-03-31", "until 31 Mar 2026"),
+        ("2026-03-31", "2026-03-31", "31 Mar 2026"),
+        ("2026-03-01", "2026-03-31", "1–31 Mar 2026"),
+        ("2026-02-27", "2026-03-31", "27 Feb – 31 Mar 2026"),
+        ("2025-12-31", "2026-01-01", "31 Dec 2025 – 1 Jan 2026"),
+    ],
+)
+def test_days_are_told_without_saying_anything_twice(start, last, text):
+    period = SimpleNamespace(start=start and dt.date.fromisoformat(start), last=dt.date.fromisoformat(last))
+
+    assert tags.days(period) == text
 
 
 def test_an_unknown_currency_is_shown_and_escaped():

@@ -90,14 +90,15 @@ NOTHING = Figures()
 
 @dataclass(frozen=True)
 class Delta:
-    """How a figure compares with the days before. `percent` is None where there is nothing to compare with."""
+    """How a figure compares with that of other days. `percent` is None where that was 0 or less."""
 
+    change: int
     percent: Decimal | None
     is_good: bool | None
 
     @property
     def direction(self) -> str:
-        return "same" if not self.percent else "up" if self.percent > 0 else "down"
+        return "same" if self.is_good is None else "up" if self.change > 0 else "down"
 
     @property
     def text(self) -> str:
@@ -105,11 +106,12 @@ class Delta:
 
 
 def delta(now: int, before: int, *, more_is_good: bool = True) -> Delta:
-    """Compare two figures of one currency, in percent with one decimal."""
+    """Compare two figures of one currency, in percent with one decimal; a change too small for that is none."""
+    change = now - before
     if before <= 0:
-        return Delta(None, None)
-    percent = (Decimal(100) * (now - before) / before).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
-    return Delta(percent, None if not percent else (percent > 0) == more_is_good)
+        return Delta(change, None, None if not change else (change > 0) == more_is_good)
+    percent = (Decimal(100) * change / before).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+    return Delta(change, percent, None if not percent else (percent > 0) == more_is_good)
 
 
 @dataclass(frozen=True)

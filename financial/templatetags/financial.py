@@ -40,6 +40,15 @@ def money_text(amount_minor: int | str | None, currency: str = "") -> str:
     return DASH if amount_minor is None or amount_minor == "" else money_rules.with_code(int(amount_minor), currency)
 
 
+@register.filter
+def change(difference: int, currency: str = "") -> str:
+    """`{{ delta.change|change:currency }}`: a difference with its sign; without a currency it is a number of things."""
+    if not difference:
+        return "unchanged"
+    sign, size = "+" if difference > 0 else "−", abs(difference)
+    return f"{sign}{money_text(size, currency) if currency else f'{size:,}'}"
+
+
 @register.simple_tag
 def figure_link(amount_minor: int, figure: str, currency: str, row: Any = None, none: str = "–") -> SafeString | str:
     """A figure of the revenue report as a link to the transactions it is the sum of; `row` has `start` and `last`."""

@@ -23,12 +23,14 @@ PAYOUTS = "financial.view_stripepayout"
 
 @dataclass(frozen=True)
 class Card:
-    """One currency on a dashboard, with how it compares to the days before."""
+    """One currency on a dashboard, with how it compares to other days."""
 
     currency: str
     figures: reports.Figures
     before: reports.Figures | None
     gross: reports.Delta | None
+    refunds: reports.Delta | None
+    disputes: reports.Delta | None
     fees: reports.Delta | None
     net: reports.Delta | None
     revenue: reports.Delta | None
@@ -75,6 +77,8 @@ def _card(books: reports.Books, currency: str, period: reports.Period) -> Card:
         figures=now,
         before=before,
         gross=compare("gross_minor"),
+        refunds=compare("refunded_minor", more_is_good=False),
+        disputes=compare("disputed_minor", more_is_good=False),
         fees=compare("fee_minor", more_is_good=False),
         net=compare("net_minor"),
         revenue=compare("revenue_minor"),

@@ -20,7 +20,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from financial import charts, tokens
+from financial import charts, reports, tokens
 from financial.models import BooksProof
 from financial.paging import BoundedCount
 from financial.templatetags._words import ICONS
@@ -182,7 +182,7 @@ def components() -> list[Component]:
             "_delta.html",
             "How a figure compares; fees up is bad.",
             {
-                "delta": SimpleNamespace(percent=1, is_good=True, direction="up", text="+12.0 %"),
+                "delta": reports.delta(11200, 10000),
                 "compared": SimpleNamespace(start=DAY.date(), last=DAY.date()),
             },
             "with delta=card.gross",

@@ -178,6 +178,23 @@ def test_the_days_compared_with_are_chosen_and_named(in_april, shop, compare, sa
     assert ('class="was" d=""' in text) == (compare == "off")
 
 
+def test_more_refunds_are_bad_and_from_nothing_the_change_is_money(in_april, shop):
+    books.booked(shop, amount_minor=9000, created_at=dt.datetime(2026, 4, 10, tzinfo=dt.UTC))
+    for category, month, amount in (("refund", 3, -200), ("refund", 4, -300), ("dispute", 4, -500)):
+        books.booked(shop, category, amount_minor=amount, created_at=dt.datetime(2026, month, 10, tzinfo=dt.UTC))
+
+    text = in_april.get(OVERVIEW, {"period": "month"}).text
+    refunds, disputes, gross = (kpi(text, label) for label in ("Refunds", "Disputes", "Gross volume"))
+
+    assert '<span class="poor">' in refunds and "+50.0\u202f%" in refunds
+    assert '<span class="poor">' in disputes and "+$5.00 USD" in disputes
+    assert '<span class="good">' in gross and "+$90.00 USD" in gross
+
+
+def kpi(text, label):
+    return text[text.index(f"<dt>{label}</dt>") :].split("</div>")[0]
+
+
 def test_the_file_of_a_month_back_in_time_holds_that_month(in_april, shop):
     books.booked(shop, amount_minor=333, created_at=dt.datetime(2026, 3, 10, tzinfo=dt.UTC))
     text = in_april.get(OVERVIEW, {"period": "month", "end": "2026-03-31", "group": "month"}).text
