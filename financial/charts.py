@@ -91,51 +91,113 @@ def spark(values: Sequence[int]) -> SafeString:
 
 def area(series: Series) -> SafeString:
     """Draw the values as a line over a soft area, the time before as a dashed line."""
-    step = step_minor(max([*series.now, *series.before, 0]))
-    plot = _Plot(len(series.now), step * STEPS)
+    plot = _Plot(len(series.now), _band(series), has_columns=False)
+    now, base = plot.line(series.now), plot.band.y(0)
+    shape = format_html('<path class="fill" d="{0}L100 {1}L0 {1}Z"/>{2}', now, base, _compared(plot, series))
+    return _drawn(series, plot, shape, format_html('<path class="now" d="{}"/>', now))
+
+
+def bars(series: Series) -> SafeString:
+    """Draw a column per value, those below nothing hanging from the zero line, the time before as a dashed line."""
+    plot = _Plot(len(series.now), _band(series), has_columns=True)
+    columns = (
+        (*plot.column(i), *plot.band.between(0, value), "falls" if value < 0 else "rises")
+        for i, value in enumerate(series.now)
+        if value
+    )
+    drawn = format_html_join("", '<rect class="bar {4}" x="{0}%" width="{1}%" y="{2}" height="{3}"/>', columns)
+    return _drawn(series, plot, _compared(plot, series), behind=drawn)
+
+
+def _drawn(series: Series, plot: _Plot, *lines: SafeString, behind: SafeString | str = "") -> SafeString:
+    """Put the picture together: only what is in `lines` is stretched."""
     return format_html(
-        '<svg class="chart" width="100%" height="{height}" role="img" aria-label="{label}">{grid}'
+        '<svg class="chart" width="100%" height="{height}" role="img" aria-label="{label}">{grid}{behind}'
         '<svg width="100%" height="{height}" viewBox="0 0 100 {height}" preserveAspectRatio="none" aria-hidden="true">'
-        '<path class="fill" d="{now}L100 {base}L0 {base}Z"/><path class="was" d="{was}"/><path class="now" d="{now}"/>'
-        "</svg>{marks}{ticks}{hover}</svg>",
+        "{lines}</svg>{zero}{marks}{ticks}{hover}</svg>",
         height=HEIGHT,
         label=series.title,
-        grid=_grid(plot, step),
-        base=plot.base,
-        now=plot.line(series.now),
-        was=plot.line(series.before[: len(series.now)]) if series.before else "",
-        marks=_marks(plot, step, series.currency),
+        grid=_grid(plot.band),
+        behind=behind,
+        lines=format_html_join("", "{}", ((line,) for line in lines)),
+        zero=_zero(plot.band) if plot.band.downs or plot.has_columns else "",
+        marks=_marks(plot.band, series.currency),
         ticks=_ticks(plot, series.labels),
         hover=_hover(plot, series),
     )
 
 
+def _compared(plot: _Plot, series: Series) -> SafeString:
+    return format_html('<path class="was" d="{}"/>', plot.line(series.before[: len(series.now)]))
+
+
+def _band(series: Series) -> _Band:
+    """Return the steps that hold every value: four above the zero line where none is below it."""
+    values = [*series.now, *series.before[: len(series.now)], 0]
+    high, low = max(values), min(values)
+    step = step_minor(high - low)
+    return _Band(max(-(-high // step), 1), -(low // step), step) if low else _Band(STEPS, 0, step)
+
+
 @dataclass(frozen=True)
-class _Plot:
-    """Where a value lies: x in percent of the width, y in pixels from the top."""
+class _Band:
+    """Where an amount lies between `ups` steps above and `downs` below the zero line, in pixels from the top."""
 
-    points: int
-    high: int
-    base: int = HEIGHT - BOTTOM
-
-    def x(self, index: int) -> float:
-        return round(100 * index / max(self.points - 1, 1), 3)
+    ups: int
+    downs: int
+    step: int
 
     def y(self, value: int) -> float:
-        return round(self.base - (self.base - TOP) * value / self.high, 1)
+        high = (HEIGHT - BOTTOM - TOP) / ((self.ups + self.downs) * self.step)
+        return round(TOP + (self.ups * self.step - value) * high, 1)
+
+    def between(self, one: int, other: int) -> tuple[float, float]:
+        """Return the top and the height of what lies between two values."""
+        top = self.y(max(one, other))
+        return top, round(self.y(min(one, other)) - top, 1)
+
+    def lines(self) -> list[tuple[float, int]]:
+        return [(self.y(k * self.step), k * self.step) for k in range(-self.downs, self.ups + 1)]
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Where a point lies, in percent of the width: from edge to edge, or in the middle of a column beside the axis."""
+
+    points: int
+    band: _Band
+    has_columns: bool
+
+    @property
+    def slot(self) -> float:
+        return (100 - MARGIN) / self.points if self.has_columns else 100 / max(self.points - 1, 1)
+
+    def x(self, index: int) -> float:
+        return round(MARGIN + self.slot * (index + 0.5) if self.has_columns else self.slot * index, 3)
+
+    def around(self, index: int) -> tuple[float, float]:
+        """Return from where to where the point at an index answers to the pointer."""
+        return max(self.x(index) - self.slot / 2, 0), min(self.x(index) + self.slot / 2, 100)
+
+    def column(self, index: int) -> tuple[float, float]:
+        """Return where a column begins, and its width."""
+        return round(self.x(index) - self.slot * 0.3, 3), round(self.slot * 0.6, 3)
 
     def line(self, values: Sequence[int]) -> str:
-        path = "".join(f"{'L' if i else 'M'}{self.x(i)} {self.y(v)}" for i, v in enumerate(values))
-        return path + (f"L100 {self.y(values[0])}" if len(values) == 1 else "")
+        path = "".join(f"{'L' if i else 'M'}{self.x(i)} {self.band.y(v)}" for i, v in enumerate(values))
+        return path + (f"L100 {self.band.y(values[0])}" if len(values) == 1 and not self.has_columns else "")
 
 
-def _grid(plot: _Plot, step: int) -> SafeString:
-    lines = ((plot.y(step * k),) for k in range(STEPS + 1))
-    return format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', lines)
+def _grid(band: _Band) -> SafeString:
+    return format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', ((y,) for y, _ in band.lines()))
 
 
-def _marks(plot: _Plot, step: int, currency: str) -> SafeString:
-    marks = ((round(plot.y(step * k) - 4, 1), axis_text(step * k, currency)) for k in range(1, STEPS + 1))
+def _zero(band: _Band) -> SafeString:
+    return format_html('<line class="zero" x2="100%" y1="{0}" y2="{0}"/>', band.y(0))
+
+
+def _marks(band: _Band, currency: str) -> SafeString:
+    marks = ((round(y - 4, 1), axis_text(value, currency)) for y, value in band.lines() if value)
     return format_html_join("", '<text aria-hidden="true" y="{}">{}</text>', marks)
 
 
@@ -149,20 +211,20 @@ def _ticks(plot: _Plot, labels: Sequence[str]) -> SafeString:
 
 def _hover(plot: _Plot, series: Series) -> SafeString:
     """One invisible column per point; pointing at it shows its line, dot and figures."""
-    half = 50 / max(plot.points - 1, 1)
     cells = (
         {
-            "left": round(max(plot.x(i) - half, 0), 3),
-            "width": round(min(plot.x(i) + half, 100) - max(plot.x(i) - half, 0), 3),
+            "left": round(left, 3),
+            "width": round(right - left, 3),
             "top": TOP,
-            "height": plot.base - TOP,
+            "height": HEIGHT - BOTTOM - TOP,
             "x": plot.x(i),
-            "base": plot.base,
-            "y": plot.y(value),
+            "base": HEIGHT - BOTTOM,
+            "y": plot.band.y(value),
             "side": "first" if plot.x(i) < 25 else "last" if plot.x(i) > 75 else "mid",
             "text": _tip(series, i),
         }
         for i, value in enumerate(series.now)
+        for left, right in [plot.around(i)]
     )
     return format_html_join(
         "",
@@ -217,32 +279,12 @@ def stacks(stack: Stack) -> SafeString:
         '<svg class="chart stacks" width="100%" height="{}" role="img" aria-label="{}">{}{}{}{}{}</svg>',
         HEIGHT,
         stack.title,
-        format_html_join("", '<line class="gridline" x2="100%" y1="{0}" y2="{0}"/>', ((y,) for y, _ in band.lines())),
+        _grid(band),
         _columns(band, stack.labels, stack.layers),
-        format_html('<line class="zero" x2="100%" y1="{0}" y2="{0}"/>', band.y(0)),
-        format_html_join(
-            "",
-            '<text aria-hidden="true" y="{}">{}</text>',
-            ((round(y - 4, 1), axis_text(value, stack.currency)) for y, value in band.lines() if value),
-        ),
+        _zero(band),
+        _marks(band, stack.currency),
         _stack_hover(band, stack),
     )
-
-
-@dataclass(frozen=True)
-class _Band:
-    """Where an amount lies between `ups` steps above and `downs` below the zero line, in pixels from the top."""
-
-    ups: int
-    downs: int
-    step: int
-
-    def y(self, value: int) -> float:
-        high = (HEIGHT - BOTTOM - TOP) / ((self.ups + self.downs) * self.step)
-        return round(TOP + (self.ups * self.step - value) * high, 1)
-
-    def lines(self) -> list[tuple[float, int]]:
-        return [(self.y(k * self.step), k * self.step) for k in range(-self.downs, self.ups + 1)]
 
 
 def _highest(layers: Sequence[Layer], points: int, *, falls: bool) -> int:
@@ -259,11 +301,9 @@ def _columns(band: _Band, labels: Sequence[str], layers: Sequence[Layer]) -> Saf
             before = edges[layer.falls]
             after = before + (-layer.values[i] if layer.falls else layer.values[i])
             edges[layer.falls] = after
-            top, bottom = band.y(max(before, after)), band.y(min(before, after))
-            if bottom > top:
-                rects.append(
-                    (layer.tone, round(MARGIN + slot * (i + 0.2), 3), round(slot * 0.6, 3), top, round(bottom - top, 1))
-                )
+            top, height = band.between(before, after)
+            if height:
+                rects.append((layer.tone, round(MARGIN + slot * (i + 0.2), 3), round(slot * 0.6, 3), top, height))
     return format_html_join("", '<rect class="{}" x="{}%" width="{}%" y="{}" height="{}"/>', rects)
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from financial.charts import Layer, Series, Stack, area, axis_text, stacks, step_minor
+from financial.charts import Layer, Series, Stack, area, axis_text, bars, stacks, step_minor
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,43 @@ def test_a_single_day_draws_a_level_line():
     drawn = area(Series("Volume", "usd", ["today"], [500]))
 
     assert 'class="now" d="M0.0 ' in drawn and "L100 " in drawn
+
+
+def test_what_is_below_nothing_is_drawn_below_the_zero_line():
+    series = Series("Net volume", "usd", ["a", "b", "c"], [2000, -1000, 0], [500, 500, -500])
+    lined, barred = area(series), bars(series)
+
+    [(top, height)] = columns(barred, "bar rises")
+    [(hung, depth)] = columns(barred, "bar falls")
+    assert zero_line(lined) == zero_line(barred) < 214  # there is something under it
+    assert top + height == pytest.approx(zero_line(barred), abs=0.2)
+    assert hung == pytest.approx(zero_line(barred), abs=0.2)
+    assert depth == pytest.approx(height / 2, abs=0.2)
+    assert ">−$10</text>" in barred and ">−$10</text>" in lined
+    floor = 240 - 26
+    assert all(26 <= y <= floor for y in ys(lined, "now") + ys(lined, "was") + ys(barred, "was"))
+
+
+def test_bars_say_compare_and_answer_to_the_keyboard_as_the_line_does():
+    series = Series("Volume", "usd", ["a", "b", "c"], [100, 500, 200], [0, 100, 900])
+
+    said = [re.findall(r'class="tip [a-z]+"[^>]*>([^<]+)<', drawn) for drawn in (area(series), bars(series))]
+
+    assert said[0] == said[1] == ["a: $1.00 (before: $0.00)", "b: $5.00 (before: $1.00)", "c: $2.00 (before: $9.00)"]
+    assert len(columns(bars(series), "bar rises")) == 3
+    assert len(ys(bars(series), "was")) == 3
+    assert 'role="img"' in bars(series) and "style" not in bars(series)
+
+
+def test_a_single_bar_and_bars_of_nothing_are_drawn_too():
+    assert len(columns(bars(Series("Volume", "usd", ["today"], [500])), "bar rises")) == 1
+    assert "<rect class=" not in bars(Series("Volume", "usd", ["a", "b"], [0, 0]))
+
+
+def ys(svg: str, tone: str) -> list[float]:
+    """Where the points of a line lie."""
+    path = re.search(rf'<path class="{tone}" d="([^"]*)"', svg)[1]  # type: ignore[index]
+    return [float(y) for y in re.findall(r"[ML][0-9.]+ ([0-9.]+)", path)]
 
 
 def stack(*layers: Layer, labels: tuple[str, ...] = ("Jan", "Feb")) -> str:

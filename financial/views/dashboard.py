@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
@@ -37,30 +38,55 @@ class Card:
     all_time: reports.Figures
 
 
+# What a chart shows: its name in addresses, its label and its figure; and how: in words, and what draws it.
+MEASURES = {
+    "gross": ("Gross payments", "gross_minor"),
+    "revenue": ("Total revenue", "revenue_minor"),
+    "net": ("Net volume", "net_minor"),
+    "fees": ("Fees", "fee_minor"),
+}
+SHAPES = {"line": ("Line", charts.area), "bars": ("Bars", charts.bars)}
+
+
 class Dashboard(PeriodPage):
     """A page of cards and a chart of the books."""
 
-    kept = (*PeriodPage.kept, "activity")
+    kept = (*PeriodPage.kept, "activity", "measure", "chart")
+    measures: tuple[str, ...] = tuple(MEASURES)
 
     def cards(self, books: reports.Books) -> list[Card]:
         return [_card(books, currency, self.period) for currency in books.currencies]
 
-    def chart(self, books: reports.Books, currency: str, group: reports.Group) -> charts.Series:
-        rows = books.rows(currency, self.period, group)
+    def chart(self, books: reports.Books, currency: str, group: reports.Group) -> dict[str, Any]:
+        """Return what the chart's templates need: its values, its picture, and what else it can show and how."""
+        measure = _among(self.measures, self.request.GET.get("measure", ""))
+        shape = _among(tuple(SHAPES), self.request.GET.get("chart", ""))
+        label, figure = MEASURES[measure]
         before = self.period.before()
+        rows = books.rows(currency, self.period, group)
         was = books.rows(currency, before, group) if before else ()
-        return charts.Series(
-            title=f"Gross payments per {group}",
+        series = charts.Series(
+            title=f"{label} per {group}",
             currency=currency,
             labels=[bucket_label(row, group) for row in rows],
-            now=[row.figures.gross_minor for row in rows],
-            before=[row.figures.gross_minor for row in was] if _has_payments(was) else (),
+            now=[getattr(row.figures, figure) for row in rows],
+            before=[getattr(row.figures, figure) for row in was]
+            if any(not row.figures.is_empty for row in was)
+            else (),
             then=days(before) if before else "",
         )
+        return {
+            "series": series,
+            "chart": SHAPES[shape][1](series),
+            "shape": shape,
+            "measure": label,
+            "measures": self.choices("measure", [(name, MEASURES[name][0]) for name in self.measures], measure),
+            "shapes": self.choices("chart", [(name, words) for name, (words, _) in SHAPES.items()], shape),
+        }
 
 
-def _has_payments(rows: tuple[reports.ReportRow, ...]) -> bool:
-    return any(row.figures.count for row in rows)
+def _among(known: tuple[str, ...], wanted: str) -> str:
+    return wanted if wanted in known else known[0]
 
 
 def _card(books: reports.Books, currency: str, period: reports.Period) -> Card:
@@ -110,7 +136,6 @@ class Overview(Dashboard):
         rows = books.rows(currency, self.period, group)
         if "csv" in request.GET:
             return report_csv(self.credential, currency, group, rows)
-        series = self.chart(books, currency, group)
         return self.page(
             "financial/overview.html",
             {
@@ -126,8 +151,7 @@ class Overview(Dashboard):
                 "group": group,
                 "currencies": self.choices("currency", _currency_options(books), currency),
                 "groups": self.choices("group", [(str(g), f"By {g}") for g in reports.GROUPS], group),
-                "series": series,
-                "chart": charts.area(series),
+                **self.chart(books, currency, group),
                 "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
                 "total": books.total(currency, self.period),
                 "csv_query": self.file_query(currency=currency, group=group),
@@ -147,6 +171,7 @@ class StripeDashboard(Dashboard):
     """The Stripe account at a glance."""
 
     section = "stripe"
+    measures = ("gross", "revenue")  # in what customers paid in there are no fees
     permission = "financial.view_stripepaymentintent"
 
     @property
@@ -161,7 +186,6 @@ class StripeDashboard(Dashboard):
         books = reports.books(self.credential, reports.Basis.PAID)
         currency = self.currency(books)
         group = self.group(self.period.start or books.first_day(currency))
-        series = self.chart(books, currency, group)
         return self.page(
             "financial/stripe.html",
             {
@@ -176,8 +200,7 @@ class StripeDashboard(Dashboard):
                 **self.of_days(first_day(books)),
                 "currency": currency,
                 "currencies": self.choices("currency", _currency_options(books), currency),
-                "series": series,
-                "chart": charts.area(series),
+                **self.chart(books, currency, group),
                 "headlines": recurring.headlines(self.credential),
             },
         )

@@ -178,6 +178,36 @@ def test_the_days_compared_with_are_chosen_and_named(in_april, shop, compare, sa
     assert ('class="was" d=""' in text) == (compare == "off")
 
 
+@pytest.mark.parametrize(
+    ("address", "query", "title"),
+    [
+        (OVERVIEW, {}, "Gross payments per day"),
+        (OVERVIEW, {"measure": "net", "chart": "bars"}, "Net volume per day"),
+        (OVERVIEW, {"measure": "fees"}, "Fees per day"),
+        (STRIPE, {"measure": "revenue", "chart": "bars"}, "Total revenue per day"),
+        (
+            STRIPE,
+            {"measure": "fees", "chart": "<x>"},
+            "Gross payments per day",
+        ),  # there are none in what customers paid in
+    ],
+)
+def test_the_chart_shows_what_the_address_says_and_its_twin_the_same(in_april, shop, address, query, title):
+    factory.product(shop)
+    books.booked(shop, amount_minor=900, fee_minor=100, created_at=dt.datetime(2026, 4, 10, tzinfo=dt.UTC))
+
+    text = in_april.get(address, {"period": "month", **query}).text
+    offered = re.search(r'aria-label="Figure of the chart">(.*?)</nav>', text)[1]
+
+    assert f'aria-label="{title}"' in text
+    assert f'<caption class="sr">{title}, USD</caption>' in text
+    assert ('class="bar rises"' in text) == (query.get("chart") == "bars")
+    assert offered.count("<a ") == (4 if address == OVERVIEW else 2)
+    assert all(
+        f"chart={query['chart']}&amp;" in link for link in offered.split("<a ")[1:] if query.get("chart") == "bars"
+    )
+
+
 def test_more_refunds_are_bad_and_from_nothing_the_change_is_money(in_april, shop):
     books.booked(shop, amount_minor=9000, created_at=dt.datetime(2026, 4, 10, tzinfo=dt.UTC))
     for category, month, amount in (("refund", 3, -200), ("refund", 4, -300), ("dispute", 4, -500)):
