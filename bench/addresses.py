@@ -149,6 +149,15 @@ def _metrics(book: Book) -> Wanted:
     yield "file", (), {"format": "csv"}
 
 
+def _movements(book: Book) -> Wanted:
+    yield "newest month", (), {}
+    yield "every month", (), {"from": "2000-01", "to": "2099-12"}
+    yield "churn of a product, every month", (), {
+        "from": "2000-01", "to": "2099-12", "kind": "churn", "product": stripe_id("prod", 1),
+    }  # fmt: skip
+    yield "file", (), {"format": "csv"}
+
+
 def _fees(book: Book) -> Wanted:
     for period in PERIODS:
         yield f"period {period}", (), {"period": period}
@@ -242,7 +251,7 @@ FORMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 PAGES: dict[str, Any] = {
     "overview": _periods, "stripe": _periods, "revenue": _revenue, "metrics": _metrics, "fees": _fees,
-    "product": _products, "price-new": _product, "customer": _customers, "payment": _payments,
+    "movements": _movements, "product": _products, "price-new": _product, "customer": _customers, "payment": _payments,
     "subscription": _subscriptions, "payout": _payouts, "transaction": _transactions, "account": _accounts, "event": _event,
     "sync-progress": _progress, "search": _searches, "palette": _searches,
     **dict.fromkeys(

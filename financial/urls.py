@@ -23,6 +23,7 @@ from financial.views import (
     webhook,
 )
 from financial.views.metrics import Metrics
+from financial.views.movements import Movements
 from financial.views.style import StylePage
 
 app_name = "financial"
@@ -90,6 +91,7 @@ urlpatterns = [
     ),
     path("stripe/subscriptions/<str:stripe_id>/keep/", actions.SubscriptionKeep.as_view(), name="subscription-keep"),
     path("stripe/metrics/", Metrics.as_view(), name="metrics"),
+    path("stripe/metrics/movements/", Movements.as_view(), name="movements"),
     path("stripe/payouts/", mirror.PayoutList.as_view(), name="payouts"),
     path("stripe/payouts/deposits/", deposits.DepositPage.as_view(), name="deposits"),
     path("stripe/payouts/<str:stripe_id>/deposit/", deposits.PayoutDeposit.as_view(), name="payout-deposit"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,7 +20,7 @@ from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripePro
 from financial.models.mirror import IS_ENDING
 from financial.paging import FEW, NO_LIMIT, CountUpTo
 from financial.recurring import COUNTED_STATUSES, rounded
-from financial.reports.cached import kept
+from financial.reports.cached import Answer, kept
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
 from financial.reports.periods import midnight
 
@@ -82,6 +82,12 @@ def recurring(credential: StripeCredential, currency: str, product: str = "") ->
         lambda: _recurring(credential, currency, product, now),
         (_state(credential), currency, product, today),
     )
+
+
+def kept_with_spans(name: str, credential: StripeCredential, build: Callable[[], Answer], *further: object) -> Answer:
+    """Return the kept answer to what is read from spans, or build it; kept as long as the figures of `recurring` are."""
+    today = timezone.now().astimezone(conf.time_zone()).date()
+    return kept(name, credential, build, (_state(credential), today, *further))
 
 
 def _state(credential: StripeCredential) -> tuple[object, ...]:

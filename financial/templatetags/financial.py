@@ -49,6 +49,12 @@ def change(difference: int, currency: str = "") -> str:
     return f"{sign}{money_text(size, currency) if currency else f'{size:,}'}"
 
 
+@register.filter
+def signed(amount_minor: int, currency: str) -> SafeString | str:
+    """`{{ row.change_minor|signed:currency }}`: an amount that says by how much something changed, with its sign."""
+    return format_html("+{}", money(amount_minor, currency)) if amount_minor > 0 else money(amount_minor, currency)
+
+
 @register.simple_tag
 def figure_link(amount_minor: int, figure: str, currency: str, row: Any = None, none: str = "–") -> SafeString | str:
     """A figure of the revenue report as a link to the transactions it is the sum of; `row` has `start` and `last`."""

@@ -29,7 +29,8 @@ ZONE = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its explanation; `how` are pairs of a word and a text. `is_good` is None where it is neither."""
+    """One figure with its explanation; `how` are pairs of a word and a text, `rows_url` leads to
+    what it is made of. `is_good` is None where it is neither."""
 
     key: str
     label: str
@@ -39,6 +40,7 @@ class Figure:
     is_good: bool | None = None
     direction: str = "same"
     how: Sequence[tuple[str, str]] = ()
+    rows_url: str = ""
 
 
 def percent(share: Fraction | None, digits: int = 1) -> str:

@@ -16,6 +16,7 @@ PAGES = {
     "payments": "view_stripepaymentintent",
     "subscriptions": "view_stripesubscription",
     "metrics": "view_stripesubscription",
+    "movements": "view_stripesubscription",
     "customers": "view_stripecustomer",
     "products": "view_stripeproduct",
     "sync": "view_syncrun",

@@ -19,6 +19,7 @@ SUBJECTS = {
     "_table": "a list, with rows of its own",
     "_filters": "the filters of a list",
     "_ledger_nav": "the pages of the books",
+    "_recurring_form": "the months, currency and product of what recurs",
     "_headlines": "recurring revenue as it is now",
     "_sample_button": "the way to made-up data; it would load it",
     "_invoice_preview": "an invoice that does not exist yet",
