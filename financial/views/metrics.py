@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,6 +23,7 @@ from financial.recurring import rounded
 from financial.reports import recurring
 from financial.reports.movements import LOSSES, Cohort, Kind, Month
 from financial.reports.recovery import recovery
+from financial.spreadsheets import text_cell
 from financial.views.base import StaffView
 from financial.views.metric_words import Figure, figures, month_words, percent
 from financial.views.mirror import export
@@ -82,6 +84,11 @@ class Asked:
     @property
     def product_name(self) -> str:
         return dict(self.products).get(self.product) or self.product
+
+    @property
+    def product_in_names(self) -> str:
+        """The product's id as names of files can hold it; who makes a product may choose any."""
+        return re.sub(r"[^A-Za-z0-9_-]", "-", self.product)
 
     @property
     def months(self) -> list[tuple[str, str]]:
@@ -300,14 +307,16 @@ def _csv(credential: StripeCredential, asked: Asked) -> HttpResponse:
     text, currency = io.StringIO(), asked.currency
     out = csv.writer(text)
     kinds = [kind.value for kind in Kind]
-    header = [f"month ({conf.time_zone()})", "mode", "currency", "start MRR", *kinds, "end MRR", "ARR"]
+    product = f"{asked.product_name} ({asked.product})" if asked.product else "all"
+    header = [f"month ({conf.time_zone()})", "mode", "currency", "product", "start MRR", *kinds, "end MRR", "ARR"]
     out.writerow([*header, "customers at start", "customers at end", "customers lost"])
     for month in asked.shown:
         line = _line(month)
         amounts = [line.amounts["start"], *(line.amounts[kind] for kind in kinds), line.amounts["end"]]
         major = [export.amounts(amount, currency)[1] for amount in (*amounts, rounded(month.arr_minor))]
         counts = (month.customers_start, month.customers_end, month.lost)
-        out.writerow([month.start.strftime("%Y-%m"), credential.mode, currency.upper(), *major, *counts])
-    name = f"mrr-{credential.mode}-{currency if currency.isalnum() else 'other'}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        of = (month.start.strftime("%Y-%m"), credential.mode, currency.upper(), text_cell(product))
+        out.writerow([*of, *major, *counts])
+    parts = ("mrr", asked.product_in_names, credential.mode, currency if currency.isalnum() else "other")
+    headers = {"Content-Disposition": f'attachment; filename="{"-".join(filter(None, parts))}.csv"'}
     return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)

@@ -119,7 +119,7 @@ def _file(credential: StripeCredential, asked: Asked, which: Which) -> HttpRespo
     """Answer with every row, amounts in major units; the last heading says of what."""
     product = f"; product {asked.product_name}" if asked.product else ""
     said = f"movements of MRR, {credential.mode}; {_from_to(asked)}{product}; days in {conf.time_zone()}"
-    name = "-".join(filter(None, ("movements", asked.product)))
+    name = "-".join(filter(None, ("movements", asked.product_in_names)))
     return export.stream(name, credential.mode, (*FILE_HEADER, said), _cells(credential, which))
 
 

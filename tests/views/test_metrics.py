@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from fractions import Fraction
 from typing import Any
 
@@ -178,9 +180,28 @@ def test_the_file_holds_the_months_on_the_screen(client: Any, page: Any, shop: S
 
     lines = answer.content.decode().splitlines()
     assert lines[1:] == [
-        "2026-02,test,USD,10.00,0.00,0.00,0.00,0.00,0.00,10.00,120.00,1,1,0",
-        "2026-03,test,USD,10.00,0.00,0.00,0.00,0.00,10.00,0.00,0.00,1,0,1",
+        "2026-02,test,USD,all,10.00,0.00,0.00,0.00,0.00,0.00,10.00,120.00,1,1,0",
+        "2026-03,test,USD,all,10.00,0.00,0.00,0.00,0.00,10.00,0.00,0.00,1,0,1",
     ]
+
+
+def test_the_file_of_a_product_names_it(client: Any, page: Any, shop: StripeCredential) -> None:
+    factory.product(shop, name="=Cup", stripe_id='cup"1')
+    span(shop, "cus_1", day(3), product_stripe_id='cup"1')
+
+    answer = client.get(reverse("financial:metrics"), {"format": "csv", "product": 'cup"1'})
+
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row["product"] == "'=Cup (cup\"1)"
+    assert 'filename="mrr-cup-1-test-usd.csv"' in answer.headers["Content-Disposition"]
+
+
+def test_figures_that_are_not_of_a_product_are_told_to_be_missing(page: Any, shop: StripeCredential) -> None:
+    factory.product(shop, name="Cup", stripe_id="prod_a")
+    span(shop, "cus_1", day(3))
+
+    assert 'id="trials"' in page() and "for all products only" not in page()
+    assert 'id="trials"' not in page("?product=prod_a") and "for all products only" in page("?product=prod_a")
 
 
 def test_the_cohort_grid_shows_numbers_of_few_customers(page: Any, shop: StripeCredential) -> None:
