@@ -170,6 +170,10 @@ class Books:
         """Return the figures of one day."""
         return self._between(currency, day, day + dt.timedelta(days=1))
 
+    def balance(self, currency: str, day: dt.date | None) -> int:
+        """Return what the Stripe balance was as a day began, in minor units: every change before it; without a day, 0."""
+        return self._between(currency, None, day).change_minor if day else 0
+
     def first_day(self, currency: str) -> dt.date | None:
         return self.running[currency].days[0] if currency in self.running else None
 

@@ -66,6 +66,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         ("Setting", DAYS),
         ("Stripe’s own number", "is the same sum over the same rows of its balance report."),
     ),
+    "change": (
+        ("Formula", "Net volume + funding: Σ (amount − fee) of every movement of the Stripe balance."),
+        ("Counted", "Available and pending together; opening balance + balance changes = closing balance."),
+        ("Setting", DAYS),
+        ("Stripe’s own number", "is the same sum in its balance report, if its days are cut in the same zone."),
+    ),
     "count": (
         ("Formula", "How many charges reached the Stripe balance. Gross ÷ this is the average payment."),
         ("Counted", _CASH),

@@ -72,6 +72,7 @@ _REPORTED = (
     ("fees", "fee_minor", "Fees"),
     ("net", "net_minor", "Net volume"),
     ("funding", "funding_minor", "Funding"),
+    ("change", "change_minor", "Balance change"),
 )
 
 

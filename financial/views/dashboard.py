@@ -135,7 +135,7 @@ class Overview(Dashboard):
         group = self.group(self.period.start or books.first_day(currency))
         rows = books.rows(currency, self.period, group)
         if "csv" in request.GET:
-            return report_csv(self.credential, currency, group, rows)
+            return report_csv(self.credential, books, currency, group, rows)
         return self.page(
             "financial/overview.html",
             {
@@ -207,17 +207,30 @@ class StripeDashboard(Dashboard):
 
 
 def report_csv(
-    credential: StripeCredential, currency: str, group: reports.Group, rows: tuple[reports.ReportRow, ...]
+    credential: StripeCredential,
+    books: reports.Books,
+    currency: str,
+    group: reports.Group,
+    rows: tuple[reports.ReportRow, ...],
 ) -> HttpResponse:
     """Answer with the report on the screen; amounts in major units, days in the zone the header names."""
     text = io.StringIO()
     out = csv.writer(text)
     zone = conf.time_zone()
-    out.writerow([f"from ({zone})", f"to ({zone})", "mode", "currency", "payments", "estimated"] + list(_CSV_MONEY))
+    header = [f"from ({zone})", f"to ({zone})", "mode", "currency", "payments", "estimated"]
+    out.writerow([*header, *_CSV_MONEY, "opening balance", "closing balance"])
     for row in rows:
-        amounts = (_plain(getattr(row.figures, name), currency) for name in _CSV_MONEY.values())
-        counts = (row.figures.count, row.figures.estimated)
-        out.writerow([row.start, row.last, credential.mode, text_cell(currency.upper()), *counts, *amounts])
+        balances = (books.balance(currency, day) for day in (row.start, row.end))
+        amounts = (*(getattr(row.figures, name) for name in _CSV_MONEY.values()), *balances)
+        of = (
+            row.start,
+            row.last,
+            credential.mode,
+            text_cell(currency.upper()),
+            row.figures.count,
+            row.figures.estimated,
+        )
+        out.writerow([*of, *(_plain(amount, currency) for amount in amounts)])
     name = f"financial-{credential.mode}-{currency if currency.isalnum() else 'other'}-by-{group}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
@@ -231,6 +244,7 @@ _CSV_MONEY = {
     "fees": "fee_minor",
     "net volume": "net_minor",
     "funding": "funding_minor",
+    "balance change": "change_minor",
 }
 
 

@@ -22,6 +22,7 @@ EXPLAINED = (
     ("fees", "Fees"),
     ("net", "Net volume"),
     ("funding", "Funding"),
+    ("change", "Balance change"),
 )
 
 
@@ -55,7 +56,7 @@ class RevenueReport(PeriodPage):
         group = self.group(self.period.start or books.first_day(currency))
         rows = books.rows(currency, self.period, group)
         if "csv" in request.GET:
-            return report_csv(self.credential, currency, group, rows)
+            return report_csv(self.credential, books, currency, group, rows)
         total, before = books.total(currency, self.period), self.period.before()
         was = books.total(currency, before) if before else None
         return self.page(
@@ -70,11 +71,20 @@ class RevenueReport(PeriodPage):
                 "rows": [(bucket_label(row, group), row) for row in reversed(rows)],
                 "total": total,
                 "was": was,
+                "balances": self._balances(books, currency),
                 "explained": EXPLAINED,
                 "changes": _changes(total, was) if was else [],
                 "csv_query": self.file_query(currency=currency, group=group),
             },
         )
+
+    def _balances(self, books: reports.Books, currency: str) -> list[tuple[str, dt.date | None, int]]:
+        """Return the balance as the first day began and as the last ended, with which day that was."""
+        start, end = self.period.start, self.period.end
+        return [
+            ("Opening balance", start, books.balance(currency, start)),
+            ("Closing balance", self.period.last, books.balance(currency, end)),
+        ]
 
 
 # The columns of the report in their order; fees that rise are no good news.

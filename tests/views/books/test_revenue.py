@@ -133,10 +133,40 @@ def test_the_number_of_queries_does_not_grow(shop: StripeCredential, page: Clien
     assert asked() == few < 20
 
 
+def test_months_are_closed_from_balance_to_balance(shop: StripeCredential, page: Client) -> None:
+    books.booked(shop, amount_minor=5000, fee_minor=150, created_at=on(2, 10))
+    books.booked(shop, amount_minor=10000, fee_minor=320, created_at=on(3, 28))
+    books.booked(shop, "payout", amount_minor=-4850, created_at=on(3, 1, 0))
+    books.booked(shop, "refund", amount_minor=-1000, created_at=on(4, 1, 0))
+    query = {**MARCH, "from": "2026-02-01", "to": "2026-04-30"}
+
+    found = file(page, **query)
+    text = page.get(REVENUE, MARCH).text
+
+    columns = ("opening balance", "balance change", "closing balance")
+    assert [tuple(row[name] for name in columns) for row in found] == [
+        ("0.00", "48.50", "48.50"),
+        ("48.50", "48.30", "96.80"),
+        ("96.80", "-10.00", "86.80"),
+    ]
+    shown = re.findall(r'data-label="(?:Opening balance|Closing balance|Balance change)">(.*?)</td>', text)
+    assert [re.sub("<[^>]+>", "", cell) for cell in shown[-4:]][:3] == ["$48.30 USD", "$48.50 USD", "$96.80 USD"]
+    assert "figure=change&amp;currency=usd&amp;date_from=2026-03-01&amp;date_to=2026-03-31" in text
+
+
+def test_without_a_first_day_the_balance_opens_with_nothing(shop: StripeCredential, page: Client) -> None:
+    books.booked(shop, amount_minor=5000, fee_minor=150, created_at=on(2, 10))
+
+    text = page.get(REVENUE, {"period": "all"}).text
+
+    assert 'data-label="Opening balance"><span class="money">$0.00' in text
+    assert 'data-label="Closing balance"><span class="money">$48.50' in text
+
+
 def test_every_column_says_how_it_is_computed(shop: StripeCredential, page: Client) -> None:
     books.booked(shop, amount_minor=10000, fee_minor=320, created_at=on(3, 28))
 
     text = page.get(REVENUE, MARCH).text
 
-    for heading in ("Gross", "Refunds", "Disputes", "Total revenue", "Fees", "Net volume", "Funding"):
+    for heading in ("Gross", "Refunds", "Disputes", "Total revenue", "Fees", "Net volume", "Funding", "Balance change"):
         assert f'<summary>Explain<span class="sr"> {heading}</span></summary>' in text
