@@ -78,8 +78,10 @@ def spark(values: Sequence[int]) -> SafeString:
     """Draw a small line without a scale; decoration beside a figure that says the same, hidden from screen readers."""
     if len(values) < 2 or not any(values):
         return SafeString()
-    high, last = max(values), len(values) - 1
-    places = ((100 * i / last, SPARK - 2 - (SPARK - 4) * value / high) for i, value in enumerate(values))
+    high, low, last = max(*values, 0), min(*values, 0), len(values) - 1
+    places = (
+        (100 * i / last, SPARK - 2 - (SPARK - 4) * (value - low) / (high - low)) for i, value in enumerate(values)
+    )
     points = " ".join(f"{round(x, 2)},{round(y, 2)}" for x, y in places)
     return format_html(
         '<svg class="spark" width="100%" height="{0}" viewBox="0 0 100 {0}" preserveAspectRatio="none" aria-hidden="true"'

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from financial.charts import Layer, Series, Stack, area, axis_text, bars, stacks, step_minor
+from financial.charts import Layer, Series, Stack, area, axis_text, bars, spark, stacks, step_minor
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,16 @@ def test_bars_say_compare_and_answer_to_the_keyboard_as_the_line_does():
 def test_a_single_bar_and_bars_of_nothing_are_drawn_too():
     assert len(columns(bars(Series("Volume", "usd", ["today"], [500])), "bar rises")) == 1
     assert "<rect class=" not in bars(Series("Volume", "usd", ["a", "b"], [0, 0]))
+
+
+def test_a_small_line_goes_below_nothing_and_back():
+    def heights(*values: int) -> list[float]:
+        return [float(point.split(",")[1]) for point in re.search(r'points="([^"]*)"', spark(values))[1].split()]  # type: ignore[index]
+
+    assert heights(0, 50, 100) == [28, 15, 2]
+    assert heights(100, -100, 0) == [2, 28, 15]
+    assert heights(-10, -20) == [15, 28]
+    assert spark([0, 0]) == spark([5]) == spark([]) == ""
 
 
 def ys(svg: str, tone: str) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +14,7 @@ from financial import accounts, charts, conf, money, reports
 from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
 from financial.reports import recurring
+from financial.reports.periods import usual_group
 from financial.spreadsheets import text_cell
 from financial.templatetags.financial import days
 from financial.views.periods import PeriodPage, first_day
@@ -36,6 +37,13 @@ class Card:
     net: reports.Delta | None
     revenue: reports.Delta | None
     all_time: reports.Figures
+    parts: tuple[reports.Figures, ...] = ()  # the period bucket by bucket, where it is drawn
+
+    @property
+    def lines(self) -> dict[str, list[int]]:
+        """Return the values of the small lines, by the figure's name in addresses."""
+        drawn = {"gross": "gross_minor", "fees": "fee_minor", "net": "net_minor"}
+        return {name: [getattr(figures, attribute) for figures in self.parts] for name, attribute in drawn.items()}
 
 
 # What a chart shows: its name in addresses, its label and its figure; and how: in words, and what draws it.
@@ -127,6 +135,10 @@ class Overview(Dashboard):
     section = "overview"
     permission = "financial.view_transaction"
 
+    def with_parts(self, books: reports.Books, card: Card) -> Card:
+        rows = books.rows(card.currency, self.period, usual_group(self.period))
+        return replace(card, parts=tuple(row.figures for row in rows))
+
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.credential is None:
             return self.page("financial/overview.html", {"books": None, "may_load_sample": may_load(self)})
@@ -142,7 +154,7 @@ class Overview(Dashboard):
                 "books": books,
                 "may_load_sample": not books.currencies and may_load(self),
                 "unreconciled": reports.unreconciled(self.credential) if self.can(PAYOUTS) else None,
-                "cards": self.cards(books),
+                "cards": [self.with_parts(books, card) for card in self.cards(books)],
                 "balances": reports.balances(self.credential),
                 "proofs": reports.proofs(self.credential),
                 "reserve_account": accounts.RESERVE,

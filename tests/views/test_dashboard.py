@@ -221,6 +221,18 @@ def test_more_refunds_are_bad_and_from_nothing_the_change_is_money(in_april, sho
     assert '<span class="good">' in gross and "+$90.00 USD" in gross
 
 
+def test_gross_fees_and_net_are_drawn_small_in_each_card(in_april, shop):
+    for day in (2, 9):
+        books.booked(shop, amount_minor=900, fee_minor=day, created_at=dt.datetime(2026, 4, day, tzinfo=dt.UTC))
+
+    text = in_april.get(OVERVIEW, {"period": "month"}).text
+
+    for label, drawn in (("Gross volume", 1), ("Fees", 1), ("Net volume", 1), ("Refunds", 0), ("Funding", 0)):
+        assert kpi(text, label).count('<svg class="spark"') == drawn
+    assert 'aria-hidden="true"' in kpi(text, "Fees")
+    assert kpi(text, "Fees").split("points=")[1].split('"')[1].count(",") == 15  # a point per day
+
+
 def kpi(text, label):
     return text[text.index(f"<dt>{label}</dt>") :].split("</div>")[0]
 
