@@ -128,6 +128,21 @@ def test_a_chart_says_its_points_one_by_one(studio: Studio, open_tab: Any) -> No
     assert chart.locator(".hit.on .tip").text_content() == status.inner_text()
 
 
+def test_arrows_lead_to_the_days_before_and_back(studio: Studio, open_tab: Any) -> None:
+    tab = open_tab()
+    tab.goto(f"{studio.url}/studio/financial/?period=7d")
+    steps = tab.get_by_role("navigation", name="Through time")
+    newest = steps.inner_text()
+
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_url("**end=**")
+    assert steps.inner_text() != newest
+
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_url(lambda url: "end=" not in url)
+    assert steps.inner_text() == newest
+
+
 def test_the_menu_of_a_phone_opens_closes_and_gives_the_focus_back(studio: Studio, open_tab: Any) -> None:
     phone = open_tab(width=360)
     phone.goto(f"{studio.url}/studio/financial/")
