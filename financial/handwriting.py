@@ -137,7 +137,7 @@ class Movable(NamedTuple):
 
 def movable(row: Transaction) -> list[Movable]:
     """Return the accounts a settled transaction can be moved away from; two queries."""
-    about = Entry.objects.filter(transaction=row) | Entry.objects.filter(transaction__corrects=row)
+    about = Entry.objects.filter(transaction__in=[row.pk, *row.answers.values_list("pk", flat=True)])
     sums = dict(about.order_by().values_list("account").annotate(Sum("amount_minor")))
     accounts = Account.objects.in_bulk([pk for pk, amount in sums.items() if amount])
     return [Movable(account, sums[pk]) for pk, account in accounts.items() if not account.is_clearing]

@@ -25,7 +25,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
-from financial.paging import FEW
+from financial.paging import COUNT_MAX, FEW
 
 DIFFERENCES = "differences"
 TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
@@ -36,6 +36,7 @@ TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
 FEW_ENTRIES = 20_000
+ENTRIES_OF_ONE = 4  # entries of one transaction on one account, at most as far as is known
 
 
 class TransactionFilter(MirrorFilter):
@@ -139,12 +140,14 @@ class TransactionFilter(MirrorFilter):
             return rows.filter(pk__in=list(legs.values_list("transaction", flat=True)) if count else ())
         if count <= FEW_ENTRIES:
             return rows.filter(pk__in=Entry.objects.filter(account=account).values("transaction"))
+        if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:
+            self.many = COUNT_MAX
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.
         mine = Entry.objects.filter(transaction=OuterRef("pk")).annotate(on=F("account_id") + 0)
         return rows.filter(Exists(mine.filter(on=account.pk)))
 
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(reports.FIGURES[value][2], status="settled")
+        return rows.filter(reports.rows_of(value), status="settled")
 
     def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(currency=value.lower())

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Case, Count, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
-from financial.accounts import CATEGORIES, SUSPENSE, Metric
+from financial.accounts import CATEGORIES, SUSPENSE, UNKNOWN, Metric
 from financial.models import Account, AccountDay, DayTotal, Entry, StripeCredential, Transaction
 from financial.paging import COUNT_MAX, FEW, plain
 from financial.reports.books import NOTHING, Figures, figures_of_category
@@ -44,6 +44,25 @@ FIGURES: dict[str, tuple[str, str, Q]] = {
     "funding": ("Funding", "funding_minor", _FUNDING),
     "change": ("Balance change", "change_minor", _MOVED),
 }
+
+
+_METRICS = {
+    "gross": (Metric.GROSS,),
+    "refunds": (Metric.REFUNDS,),
+    "disputes": (Metric.DISPUTES,),
+    "revenue": (Metric.GROSS, Metric.REFUNDS, Metric.DISPUTES),
+    "other": (Metric.OTHER,),
+    "funding": (Metric.FUNDING,),
+}
+
+
+def rows_of(figure: str) -> Q:
+    """Which transactions a figure is the sum of; where their kinds tell, also by these, for which there is an index."""
+    if figure not in _METRICS:
+        return FIGURES[figure][2]
+    meanings = [*CATEGORIES.values(), UNKNOWN]
+    kinds = {meaning.kind for meaning in meanings if meaning.metric in _METRICS[figure]}
+    return FIGURES[figure][2] & Q(kind__in=sorted(kinds))
 
 
 # Their rows are told apart by the fee of each, which adds nothing where it is zero.
