@@ -98,6 +98,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     # The same conditions asked of each row at hand, where those of `states` begin with what is rare in the whole list.
     states_by_row: ClassVar[dict[str, Q]] = {}
 
+    # States whose rows are not counted for the whole list.
+    uncounted: ClassVar[frozenset[str]] = frozenset()
+
     # More rows than so many are sure to be found, where a filter came to know it; then nobody counts them.
     many = 0
 
@@ -159,7 +162,8 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
 
     def behind_tabs(self) -> dict[str, QuerySet[Any]]:
         """Return the rows behind each tab, no other filter in force."""
-        return {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in self.states}}
+        counted = [key for key in self.states if key not in self.uncounted]
+        return {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in counted}}
 
     def conditions(self) -> dict[str, Q]:
         """Return what makes a row at hand belong to a tab."""

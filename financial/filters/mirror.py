@@ -23,6 +23,8 @@ from financial.filters.base import (
 )
 from financial.filters.states import (
     CUSTOMER_STATES,
+    CUSTOMER_STATES_BY_ROW,
+    CUSTOMER_STATES_UNCOUNTED,
     PAYMENT_STATES,
     PAYMENT_STATES_BY_ROW,
     PRODUCT_STATES,
@@ -38,6 +40,7 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
+from financial.models.mirror import IS_NO_CARD
 from financial.paging import FEW
 
 METHODS = (
@@ -82,6 +85,8 @@ class ProductFilter(MirrorFilter):
 
 class CustomerFilter(MirrorFilter):
     states = CUSTOMER_STATES
+    states_by_row = CUSTOMER_STATES_BY_ROW
+    uncounted = CUSTOMER_STATES_UNCOUNTED
 
     q = text_field("search", "Search", "E-mail, name or cus_… id")
     status = state_field(CUSTOMER_STATES)
@@ -168,7 +173,10 @@ class PaymentFilter(MirrorFilter):
         return rows.filter(_amounts("lte", value, ROUND_FLOOR))
 
     def by_method(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(has_charge(method_type=value))
+        if value == "card":  # most have one
+            return rows.filter(has_charge(method_type=value))
+        charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
+        return rows.filter(pk__in=charges.filter(payment_intent__isnull=False).order_by().values("payment_intent"))
 
 
 def _amounts(lookup: str, major: Decimal, rounding: str) -> Q:

@@ -18,7 +18,7 @@ from financial.models import (
     StripeSubscription,
     StripeWebhookEvent,
 )
-from financial.models.mirror import PAYMENT_FAILED
+from financial.models.mirror import PAYMENT_FAILED, PAYMENT_UNTRIED
 from financial.reports.payouts import OPEN as PAYOUTS_OPEN
 
 
@@ -40,7 +40,6 @@ _PARTLY_CHARGES = {"refunded": False, "amount_refunded_minor__gt": 0}
 _NOT_DISPUTED = ~Q(has_charge(disputed=True))
 _NOT_REFUNDED = ~Q(has_charge(refunded=True))
 _NOT_PARTLY = ~Q(has_charge(**_PARTLY_CHARGES))
-_NO_METHOD = Q(status="requires_payment_method")
 
 # What a payment is shown as, in the order of the tabs; each is in one of them, or in none if Stripe has a new word.
 PAYMENT_STATES: dict[str, tuple[str, Q]] = {
@@ -53,7 +52,7 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
     "disputed": ("Disputed", _PAID & _has(disputed=True)),
     "canceled": ("Canceled", Q(status="canceled")),
     "requires_capture": ("Uncaptured", Q(status="requires_capture")),
-    "incomplete": ("Incomplete", Q(status="requires_confirmation") | (_NO_METHOD & Q(error_code=""))),
+    "incomplete": ("Incomplete", Q(status="requires_confirmation") | PAYMENT_UNTRIED),
 }
 # Asked of each row at hand, as `_has` looks at all charges first.
 PAYMENT_STATES_BY_ROW: dict[str, Q] = {
@@ -92,7 +91,8 @@ SUBSCRIPTION_STATES: dict[str, tuple[str, Q]] = {
     "incomplete_expired": ("Expired", Q(status="incomplete_expired")),
     "canceled": ("Canceled", Q(status="canceled")),
 }
-_IS_LATE = Q(_subscriptions(Q(status__in=("past_due", "unpaid"))))
+_LATE = ("past_due", "unpaid")
+_IS_LATE = Q(_subscriptions(Q(status__in=_LATE)))
 _IS_ACTIVE = Q(_subscriptions(Q(status="active")))
 _IS_TRYING = Q(_subscriptions(Q(status="trialing")))
 _HAS_ENDED = Q(_subscriptions(Q(status="canceled")))
@@ -100,16 +100,32 @@ _HAS_PAID = Q(Exists(StripePaymentIntent.objects.filter(customer=OuterRef("pk"),
 _KEPT = Q(deleted_at=None)
 _NOTHING_RUNS = _KEPT & ~_IS_LATE & ~_IS_ACTIVE & ~_IS_TRYING
 
+
+def _subscribed(*statuses: str) -> Q:
+    """The rare ones, read from the subscriptions in these states: one look at those, not one at each customer."""
+    rows = StripeSubscription.objects.alive().filter(status__in=statuses, customer__isnull=False)
+    return Q(pk__in=rows.order_by().values("customer"))
+
+
 # What a customer is: each is in exactly one, the first that fits. `customer_state` says the same of figures at hand.
 CUSTOMER_STATES: dict[str, tuple[str, Q]] = {
-    "past_due": ("Past due", _KEPT & _IS_LATE),
+    "past_due": ("Past due", _KEPT & _subscribed(*_LATE)),
     "active": ("Active", _KEPT & ~_IS_LATE & _IS_ACTIVE),
-    "trial": ("Trial", _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _IS_TRYING),
-    "churned": ("Churned", _NOTHING_RUNS & _HAS_ENDED),
+    "trial": ("Trial", _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _subscribed("trialing")),
+    "churned": ("Churned", _NOTHING_RUNS & _subscribed("canceled")),
     "one_off": ("One-off", _NOTHING_RUNS & ~_HAS_ENDED & _HAS_PAID),
     "none": ("Never paid", _NOTHING_RUNS & ~_HAS_ENDED & ~_HAS_PAID),
     "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
 }
+
+# Asked of each row at hand, as above.
+CUSTOMER_STATES_BY_ROW: dict[str, Q] = {
+    "past_due": _KEPT & _IS_LATE,
+    "trial": _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _IS_TRYING,
+    "churned": _NOTHING_RUNS & _HAS_ENDED,
+}
+# To know how many never paid, all would have to be looked at.
+CUSTOMER_STATES_UNCOUNTED = frozenset({"none"})
 
 
 def customer_state(customer: StripeCustomer, subscriptions: Mapping[str, int], *, has_paid: bool) -> str:

@@ -73,7 +73,11 @@ class MirrorQuerySet(models.QuerySet[_Row]):
 
 # As constants in the statement: SQLite takes a partial index for no parameter.
 HAS_FAILED = Q(status=RawSQL("'failed'", [], models.CharField()))  # noqa: S611
+IS_NO_CARD = ~Q(method_type=RawSQL("'card'", [], models.CharField()))  # noqa: S611
 PAYMENT_FAILED = Q(status=RawSQL("'requires_payment_method'", [], models.CharField())) & ~Q(  # noqa: S611
+    error_code=RawSQL("''", [], models.CharField())  # noqa: S611
+)
+PAYMENT_UNTRIED = Q(status=RawSQL("'requires_payment_method'", [], models.CharField())) & Q(  # noqa: S611
     error_code=RawSQL("''", [], models.CharField())  # noqa: S611
 )
 # Subscriptions whose end is set already.
@@ -245,6 +249,11 @@ class StripePaymentIntent(MirrorRow):
                 condition=Q(status="requires_payment_method") & ~Q(error_code=""),
                 name="%(class)s_failed",
             ),
+            models.Index(
+                fields=("credential", "-created_at", "-id"),
+                condition=Q(status="requires_payment_method", error_code=""),
+                name="%(class)s_untried",
+            ),
         )
 
     @property
@@ -296,6 +305,11 @@ class StripeCharge(MirrorRow):
                 fields=("credential", "created_at", "payment_intent_stripe_id"),
                 condition=Q(status="failed"),
                 name="%(class)s_failed",
+            ),
+            models.Index(
+                fields=("credential", "method_type", "payment_intent"),
+                condition=~Q(method_type="card"),
+                name="%(class)s_method",
             ),
         )
 

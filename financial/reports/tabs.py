@@ -1,7 +1,8 @@
 """How many rows are behind each tab of a list; never counted beyond the limit of `financial.paging`.
 
 Without other filters the figures are read from indexes and kept until something is written. With filters in force the rows
-found are counted, where there are no more than a thousand of them; beyond it nothing is said.
+found are counted, where there are no more than a thousand of them. Beyond a thousand nobody counts: the first case says so,
+the second says nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def tab_counts(
 
 
 def _counted(credential: StripeCredential, tabs: Mapping[str, QuerySet[Any]]) -> Mapping[str, BoundedCount]:
-    counts = [CountUpTo(rows) for rows in tabs.values()]
+    counts = [CountUpTo(rows, TABS_MAX) for rows in tabs.values()]
     numbers = StripeCredential.objects.filter(pk=credential.pk).values_list(*counts).first() or [0] * len(counts)
-    return {key: BoundedCount(number) for key, number in zip(tabs, numbers, strict=True)}
+    return {key: BoundedCount(number, TABS_MAX) for key, number in zip(tabs, numbers, strict=True)}
 
 
 def tab_counts_of(found: QuerySet[Any], states: Mapping[str, Q]) -> Mapping[str, BoundedCount]:

@@ -345,7 +345,10 @@ def test_tabs_count_the_same_with_a_filter_that_finds_everything(
 ) -> None:
     fill(credential, 3)
     make.customer(credential, deleted_at=make.NOON)
-    assert tabs(page(staff, name)) == tabs(page(staff, name, "date_from=2001-01-01")) != {}
+    whole, filtered = tabs(page(staff, name)), tabs(page(staff, name, "date_from=2001-01-01"))
+    if name == "customers":  # to know it of the whole list, all customers would have to be looked at
+        assert (whole.pop("Never paid", ""), filtered.pop("Never paid")) == ("", "0")
+    assert whole == filtered != {}
 
 
 def test_a_write_changes_the_counts_of_tabs_at_once(credential: StripeCredential, staff: Client) -> None:
