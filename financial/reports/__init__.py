@@ -22,7 +22,7 @@ from financial.reports.cached import cached
 from financial.reports.customers import Paid, paid_net
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.growth import Growth, growth
-from financial.reports.health import Health, Proof, health, latest_proof, sync_runs
+from financial.reports.health import Health, Proof, health, latest_proof, left_unread, sync_runs
 from financial.reports.inbox import (
     ATTENTION_STATES,
     Inbox,
@@ -133,6 +133,7 @@ __all__ = [
     "inbox",
     "inbox_health",
     "latest_proof",
+    "left_unread",
     "mirrored",
     "paid_net",
     "payout_bookings",

@@ -62,6 +62,13 @@ def health(credential: StripeCredential) -> Health:
     )
 
 
+def left_unread(health: Health) -> tuple[str, ...]:
+    """Return which kinds of object the last run did not read to their end, if it failed; one query then."""
+    if health.run is None or not health.has_failed:
+        return ()
+    return tuple(health.run.steps.exclude(state=SyncRun.State.DONE).values_list("resource", flat=True))
+
+
 def sync_runs(credential: StripeCredential) -> tuple[SyncRun, ...]:
     """Return the latest runs, newest first, with their steps; two queries."""
     runs = SyncRun.objects.filter(credential=credential).order_by("-id").prefetch_related("steps")

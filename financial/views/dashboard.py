@@ -205,6 +205,7 @@ class StripeDashboard(Dashboard):
                 "growth": reports.growth(self.credential, self.period),
                 "trouble": reports.trouble(self.credential, self.period),
                 "attention": reports.attention(self.credential, self.period),
+                "unread": self._unread(self.credential),
                 "recent": reports.recent(self.credential, self.activity),
                 "activities": self.choices("activity", _activity_options(), self.activity),
                 "books": books,
@@ -216,6 +217,11 @@ class StripeDashboard(Dashboard):
                 "headlines": recurring.headlines(self.credential),
             },
         )
+
+    def _unread(self, credential: StripeCredential) -> tuple[str, ...]:
+        """Return the kinds that are stale because Stripe refused the key; nothing is asked while it does not."""
+        health = self.shell.health if credential.needs_attention else None
+        return reports.left_unread(health) if health else ()
 
 
 def report_csv(

@@ -77,6 +77,7 @@ _CONSEQUENCES = [
     "Stripe keeps its fee of $1.72.",
     "The books show the refund today; the month of the sale stays as it is.",
 ]
+_REFUSED = "The key lacks the permission rak_charge_read. Give it that one at Stripe."
 _INVOICE = SimpleNamespace(
     currency="usd",
     lines=[
@@ -197,6 +198,11 @@ def components() -> list[Component]:
             "_stale.html",
             "Above figures that may be old.",
             {"shell": SimpleNamespace(health=SimpleNamespace(is_stale=True, has_failed=True, synced_at=DAY))},
+        ),
+        Component(
+            "_refused.html",
+            "What Stripe refused the key, in its words, and what was not read because of it.",
+            {"credential": SimpleNamespace(needs_attention=_REFUSED), "unread": ["charge"]},
         ),
         Component(
             "_proofs.html",

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from financial.models import BalanceReading, BooksProof, StripeInvoice, StripePayout
+from financial.models import BalanceReading, BooksProof, StripeCredential, StripeInvoice, StripePayout
 from tests import books
 from tests.views import factory
 
@@ -81,6 +81,44 @@ def test_the_admin_is_offered_to_those_who_may_add_a_credential(client):
 def test_a_connected_account_without_data_leads_to_the_sync(page, shop):
     assert "Nothing booked yet" in page.get(OVERVIEW).text
     assert "nothing synced yet" in page.get(STRIPE).text
+
+
+REFUSED = "The provided key does not have the permission 'rak_charge_read'. Give the restricted key the permission."
+
+
+def test_a_refused_key_says_which_permission_is_missing_and_what_is_not_read(page, shop):
+    StripeCredential.objects.update(needs_attention=REFUSED)
+    run = factory.run(shop, state="failed", error="charge: refused")
+    factory.step(run, "customer", state="done")
+    factory.step(run, "charge", state="failed")
+    factory.step(run, "balance_transaction", state="waiting")
+
+    text = page.get(STRIPE).text
+
+    assert "Nothing could be read yet" in text and "Connected, nothing synced yet" not in text
+    assert "rak_charge_read" in text.partition("<main")[2]
+    assert "Not read yet: charges, balance transactions." in text
+
+
+def test_a_refused_key_beside_data_says_since_when_it_is_stale(page, shop):
+    sell(shop)
+    factory.run(shop)
+    factory.step(factory.run(shop, state="failed"), "charge", state="failed")
+    StripeCredential.objects.update(needs_attention=REFUSED)
+
+    stale = page.get(STRIPE).text.partition("<strong>Stripe refused the key.</strong>")[2].partition("</div>")[0]
+
+    assert "Stale since" in stale and stale.rstrip("</p>").endswith("charges.")
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, STRIPE, reverse("financial:sync"), reverse("financial:customers")])
+def test_every_page_says_that_the_key_was_refused_until_a_sync_succeeds(page, shop, address):
+    assert "refused the key" not in page.get(address).text
+
+    StripeCredential.objects.update(needs_attention=REFUSED)
+
+    strip = page.get(address).text.partition('class="health"')[2].partition("</ul>")[0]
+    assert "Stripe refused the key" in strip and "rak_charge_read" in strip and 'class="bad"' in strip
 
 
 # The Financial dashboard
