@@ -76,6 +76,12 @@ class Shell:
     health: reports.Health | None
     books: reports.Strip | None
     zone: str
+    is_house: bool = False
+
+    @property
+    def mode(self) -> str:
+        """Whose money is on show: a credential's mode, the own books, which are always real money, or nothing."""
+        return "house" if self.is_house else self.credential.mode if self.credential else ""
 
 
 class StaffView(View):
@@ -84,6 +90,7 @@ class StaffView(View):
     section: ClassVar[str] = ""
     permission: ClassVar[str] = ""
     write_permission: ClassVar[str] = WRITE_PERMISSION
+    is_house: bool = False  # shows the own books, whatever credential is on show elsewhere
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with timezone.override(conf.time_zone()):
@@ -152,6 +159,7 @@ class StaffView(View):
             health=reports.health(credential) if credential else None,
             books=self._books(),
             zone=str(conf.time_zone()),
+            is_house=self.is_house,
         )
 
     def _books(self) -> reports.Strip | None:

@@ -63,6 +63,7 @@ class TransactionDetail(StaffView):
         return row
 
     def _show(self, row: Transaction, form: Any = None, status: int = 200) -> HttpResponse:
+        self.is_house = row.credential_id is None
         legs = [_leg(entry) for entry in row.entries.select_related("account").order_by("-amount_minor", "pk")]
         may_write = self.can(ADD_PERMISSION) and not row.is_estimated
         return self.page(
@@ -155,6 +156,7 @@ class TransactionCreate(StaffView):
     """Write an income, an expense or a transfer; sent twice, it is written once."""
 
     section, permission, write_permission = "ledger", ADD_PERMISSION, ADD_PERMISSION
+    is_house = True
 
     @cached_property
     def accounts(self) -> Any:

@@ -176,7 +176,7 @@ class TransactionList(MirrorList):
 class HouseList(TransactionList):
     """The books of the house: what was written by hand. Never a row of a Stripe account, so never test money."""
 
-    name = "house"
+    name, is_house = "house", True
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         return self.listing(request, None)

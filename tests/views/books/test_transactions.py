@@ -327,6 +327,22 @@ def test_own_books_are_apart_from_those_of_a_stripe_account(shop: StripeCredenti
     assert numbers(shown(page, address=reverse("financial:house"))) == [own.pk]
 
 
+def test_own_books_are_never_shown_as_test_money(shop: StripeCredential, page: Client) -> None:
+    stripe, own = books.booked(shop), books.by_hand()
+    house = (
+        reverse("financial:house"),
+        reverse("financial:transaction", args=[own.pk]),
+        reverse("financial:transaction-new"),
+    )
+
+    for address in house:
+        text = page.get(address).text
+        assert "<strong>Own books</strong> – real money" in text and "(own books)</title>" in text
+        assert "Test mode" not in text
+    for address in (LIST, reverse("financial:transaction", args=[stripe.pk])):
+        assert "<strong>Test mode</strong>" in page.get(address).text
+
+
 def test_own_books_need_no_stripe_account(page: Client) -> None:
     own = books.by_hand()
 
