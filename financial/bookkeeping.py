@@ -5,6 +5,8 @@ Every function is one call further; no rules live here.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from django.utils import timezone
 
 from financial.ledger import journal, totals, verification
@@ -17,13 +19,14 @@ __all__ = ["Check", "Figure"]
 
 
 def verify_books(credential: StripeCredential, *, currency: str = "") -> tuple[Check, ...]:
-    """Book what is due and check every invariant; a check of all currencies is kept for the strip on every page."""
+    """Book what is due and check every invariant; what a check of all currencies found is kept for pages."""
     now = timezone.now()
     journal.book_all(credential, now=now)
     checks = verification.verify(credential, now=now, currency=currency)
     if not currency:
         broken = " ".join(check.name for check in checks if not check.holds)
-        BooksCheck.objects.update_or_create(credential=credential, defaults={"checked_at": now, "broken": broken})
+        kept = {"checked_at": now, "broken": broken, "found": [asdict(check) for check in checks]}
+        BooksCheck.objects.update_or_create(credential=credential, defaults=kept)
     return checks
 
 

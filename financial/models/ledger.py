@@ -377,6 +377,9 @@ class BooksCheck(models.Model):
     credential = models.OneToOneField(StripeCredential, models.CASCADE, related_name="books_check")
     checked_at = models.DateTimeField()
     broken = models.CharField(max_length=100, blank=True, default="", help_text="the invariants that did not hold")
+    found = models.JSONField(
+        default=list, blank=True, help_text="every invariant with its figures in minor units and what broke it"
+    )
 
     def __str__(self) -> str:
         return f"{self.checked_at}: {self.broken or 'all hold'}"

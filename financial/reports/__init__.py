@@ -69,6 +69,7 @@ from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 from financial.reports.products import Brought, product_revenue
 from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, proofs, strip
 from financial.reports.tabs import TABS_MAX, tab_counts, tab_counts_of
+from financial.reports.verified import Compared, Invariant, Verified, verified
 
 __all__ = [
     "TABS_MAX",
@@ -83,6 +84,7 @@ __all__ = [
     "Booked",
     "Books",
     "Brought",
+    "Compared",
     "CurrencyStanding",
     "Delta",
     "Drift",
@@ -96,6 +98,7 @@ __all__ = [
     "Health",
     "Inbox",
     "InboxHealth",
+    "Invariant",
     "LedgerSum",
     "Lost",
     "Mirrored",
@@ -114,6 +117,7 @@ __all__ = [
     "Strip",
     "Suspended",
     "Touched",
+    "Verified",
     "Unreconciled",
     "account_balances",
     "account_rows",
@@ -157,5 +161,6 @@ __all__ = [
     "touched",
     "trouble",
     "unreconciled",
+    "verified",
     "without_deposit",
 ]

@@ -89,7 +89,7 @@ class Strip:
 def strip(credential: StripeCredential) -> Strip:
     """Return how the books stand; four small queries, always: every page asks them, and they do not grow with the books."""
     readings = {reading.currency: reading for reading in BalanceReading.objects.filter(credential=credential)}
-    check = BooksCheck.objects.filter(credential=credential).first()
+    check = BooksCheck.objects.filter(credential=credential).defer("found").first()
     return _strip(credential, readings, check)
 
 

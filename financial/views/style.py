@@ -91,6 +91,14 @@ _INVOICE = SimpleNamespace(
     due_minor=11550,
 )
 _SERIES = charts.Series("Gross payments", "usd", ("1 Oct", "2 Oct", "3 Oct"), (4900, 12900, 8800), (3900, 5900, 9900))
+_INVARIANT = reports.Invariant(
+    "I2",
+    "clearing accounts equal Stripe's balances",
+    holds=False,
+    figures=(reports.Compared("Assets:Stripe:Payments", "usd", 4900, 5200),),
+    rows=(),
+    count=0,
+)
 _GRID = [
     SimpleNamespace(
         label="Aug 2026", size=24, cells=[("100 %", 10, "24 of 24"), ("88 %", 8, "21 of 24"), ("79 %", 7, "")]
@@ -217,6 +225,12 @@ def components() -> list[Component]:
         ),
         Component(
             "_payload.html", "The payload as mirrored, folded away.", {"payload": '{\n  "object": "payment_intent"\n}'}
+        ),
+        Component(
+            "_invariants.html",
+            "What the last verification of the books found.",
+            {"verified": reports.Verified(DAY, (_INVARIANT,)), "is_brief": True},
+            "with is_brief=True",
         ),
         Component(
             "_cohort_grid.html",

@@ -126,7 +126,7 @@ class SyncPage(StaffView):
         context |= {
             "history": [summary_of(run) for run in runs[1:]],
             "mirrored": reports.mirrored(self.credential, runs, stripe_services.RESOURCE_NAMES, timezone.now()),
-            "books": reports.strip(self.credential) if self.can("financial.view_transaction") else None,
+            **self._proved(self.credential),
             "can_fetch": self.can(RUN_PERMISSION) and not self.credential.is_sample,
             "waits_until": _waits_until(self.credential),
             **self._inbox(self.credential),
@@ -145,6 +145,11 @@ class SyncPage(StaffView):
             "latest_events": event_rows(inbox.latest),
             "may_see_events": self.can(EVENTS_PERMISSION),
         }
+
+    def _proved(self, credential: StripeCredential) -> dict[str, Any]:
+        if not self.can("financial.view_transaction"):
+            return {"books": None}
+        return {"books": reports.strip(credential), "verified": reports.verified(credential)}
 
     def _has_secret(self) -> bool:
         return any(found.credential == self.credential for found in stripe_services.signing_secrets())

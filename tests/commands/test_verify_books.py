@@ -48,7 +48,14 @@ def test_what_breaks_is_named_and_fails_the_command(credential: StripeCredential
     assert "  I3 BROKEN" in said
     assert f"{refused.stripe_id}: net 940 is not amount 1000 less fee 59" in said
     assert "USD Assets:Stripe:Payments: $9.00 ≠ $18.40" in said
-    assert BooksCheck.objects.get().broken == "I2 I3"
+    check = BooksCheck.objects.get()
+    assert check.broken == "I2 I3"
+    kept = {found["name"]: found for found in check.found}
+    assert [name for name, found in kept.items() if not found["holds"]] == ["I2", "I3"]
+    assert kept["I2"]["figures"][0] == {
+        "what": "Assets:Stripe:Payments", "currency": "usd", "booked_minor": 900, "expected_minor": 1840,
+    }  # fmt: skip
+    assert (kept["I3"]["count"], len(kept["I3"]["rows"])) == (1, 1) and refused.stripe_id in kept["I3"]["rows"][0]
 
 
 def test_one_currency_alone_is_verified_and_not_taken_for_all(credential: StripeCredential) -> None:
