@@ -1,4 +1,4 @@
-"""Ask Stripe which balance transactions payouts consist of, a few requests a payout, and have that written down.
+"""Ask Stripe which balance transactions payouts consist of, and once what bank account they go to; have it written down.
 
 Of the sync and of the webhooks. Receives a gateway; one payout that Stripe will not list stops no other.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from financial.gateway.client import Page
 
 logger = logging.getLogger("financial.stripe_services.itemising")
-PATH = "/v1/balance_transactions"
+PATH, PAYOUTS = "/v1/balance_transactions", "/v1/payouts"
 SIDE_BY_SIDE = 8
 
 
@@ -111,3 +111,18 @@ def _refused(payout: StripePayout, error: GatewayError, done: Itemised) -> None:
         raise error
     logger.warning("payout=%s could not be itemised: %s", payout.stripe_id, error)
     done.failed += 1
+
+
+def name_destinations(credential: StripeCredential, gateway: StripeGateway) -> None:
+    """Ask what is behind each new destination, by one of its payouts.
+
+    It is there to be read by people: where Stripe does not tell, the id stays and the next sync asks again.
+    """
+    for stripe_id in contents.unnamed(credential):
+        try:
+            payload = gateway.look(PAYOUTS, stripe_id, expand=("destination",))
+        except GatewayError as error:
+            logger.warning("payout=%s its destination was not told: %s", stripe_id, error)
+            return
+        if payload is not None:
+            contents.name_destination(credential, payload)

@@ -15,6 +15,7 @@ from financial import itemising, reports, stripe_services, webhooks
 from financial.errors import PermissionRefused, StripeUnavailable
 from financial.gateway import StripeGateway
 from financial.models import (
+    PayoutDestination,
     PayoutReading,
     PayoutRow,
     StripeBalanceTransaction,
@@ -272,6 +273,75 @@ def test_the_webhook_of_a_reconciled_payout_has_its_rows_read(credential: Stripe
 
     assert not StripeWebhookEvent.objects.exclude(state="done").exists()
     assert state(made) == Reckoned.AGREES
+
+
+# Where payouts go
+
+
+def destinations(stub: StripeStub) -> list[str]:
+    return [path for path in stub.requests if "expand" in path and path.startswith("/v1/payouts/")]
+
+
+def test_a_sync_asks_once_what_bank_account_payouts_go_to(credential: StripeCredential, sandbox: Server) -> None:
+    lines(sandbox, ("charge", 10000, 320))
+    pay_out(sandbox)
+    lines(sandbox, ("charge", 5000, 320))
+    pay_out(sandbox)
+
+    sync(credential)
+
+    destination = PayoutDestination.objects.get()
+    assert str(destination) == "STRIPE TEST BANK ••••6789"
+    assert set(StripePayout.objects.values_list("destination_stripe_id")) == {(destination.stripe_id,)}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"object": "bank_account", "bank_name": "Berliner Bank", "last4": "3000"}, "Berliner Bank ••••3000"),
+        ({"object": "bank_account", "bank_name": None, "last4": "3000"}, "••••3000"),
+        ({"object": "card", "brand": "Visa", "last4": "4242"}, "Visa ••••4242"),
+        ({"object": "bank_account", "deleted": True}, ""),
+    ],
+)
+def test_a_destination_is_known_by_its_bank_or_brand_and_last_four(
+    credential: StripeCredential, stripe_stub: StripeStub, told: dict[str, Any], words: str
+) -> None:
+    put_payout(stripe_stub, [9680], destination={"id": "ba_1", **told})
+
+    sync(credential)
+    stripe_stub.requests.clear()
+    sync(credential)
+
+    assert [(row.stripe_id, str(row)) for row in PayoutDestination.objects.all()] == [("ba_1", words)]
+    assert destinations(stripe_stub) == []
+
+
+def test_a_bank_account_deleted_at_stripe_stays_known(credential: StripeCredential, stripe_stub: StripeStub) -> None:
+    bank = {"id": "ba_1", "object": "bank_account"}
+    put_payout(stripe_stub, [9680], destination={**bank, "bank_name": "Berliner Bank", "last4": "3000"})
+    sync(credential)
+    put_payout(stripe_stub, [100], "po_2", destination={**bank, "deleted": True})
+
+    sync(credential)
+
+    assert str(PayoutDestination.objects.get()) == "Berliner Bank ••••3000"
+
+
+def test_a_key_that_may_not_look_at_bank_accounts_syncs_all_the_same(
+    credential: StripeCredential, stripe_stub: StripeStub
+) -> None:
+    put_payout(stripe_stub, [9680], destination={"id": "ba_1", "object": "bank_account", "last4": "3000"})
+    put_payout(stripe_stub, [100], "po_2", destination="ba_2")
+    stripe_stub.fail(status(403), path="/v1/payouts/po_")
+
+    run = sync(credential)
+
+    credential.refresh_from_db()
+    assert (run.state, run.error, credential.needs_attention) == ("done", "", "")
+    assert not PayoutDestination.objects.exists() and len(destinations(stripe_stub)) == 1
+    sync(credential)
+    assert str(PayoutDestination.objects.get()) == "••••3000"
 
 
 @examples(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,6 +18,7 @@ from financial import reports
 from financial.mirror.resources import RESOURCES
 from financial.models import (
     MIRROR_MODELS,
+    PayoutDestination,
     StripeBalanceTransaction,
     StripeCredential,
     StripePaymentIntent,
@@ -181,4 +182,5 @@ def test_every_payout_of_the_sample_sums_up() -> None:
     states = {reports.reckoned(payout) for payout in StripePayout.objects.select_related("reading")}
 
     assert states == {reports.Reckoned.AGREES}
+    assert str(PayoutDestination.objects.get(credential=sample)) == "Sample Bank ••••6789"
     assert reports.unreconciled(sample).total == 0

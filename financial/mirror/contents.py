@@ -1,7 +1,10 @@
-"""Which balance transactions a payout consists of: the only writer of `PayoutReading` and `PayoutRow`.
+"""What a payout consists of and where it goes: the only writer of `PayoutReading`, `PayoutRow` and `PayoutDestination`.
 
 Balance transactions do not say which payout they are in; Stripe answers only by listing those of one payout, and only once
 it has reconciled it. What sums up is never read again; what does not is read anew by every sync.
+
+A payout names its destination by id. What is behind one is kept apart from the payouts: it is asked for once, and what is
+changed or deleted of a bank account makes no mirrored payout another one.
 
 Nothing here asks Stripe.
 
@@ -15,11 +18,19 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 
 from financial.mirror import store
 from financial.mirror.resources import BY_NAME
-from financial.models import PayoutReading, PayoutRow, StripeBalanceTransaction, StripeCredential, StripePayout
+from financial.mirror.translate import destination_of
+from financial.models import (
+    PayoutDestination,
+    PayoutReading,
+    PayoutRow,
+    StripeBalanceTransaction,
+    StripeCredential,
+    StripePayout,
+)
 
 MOVEMENT = BY_NAME["balance_transaction"]
 ITEMISED = Q(automatic=True, reconciliation_status="completed", deleted_at=None)
@@ -81,3 +92,21 @@ def _sum(payout: StripePayout, reading: PayoutReading) -> None:
         rows=Count("pk", filter=part), net=Sum(net, filter=part), own=Sum(net, filter=own)
     )
     reading.rows, reading.net_minor, reading.own_minor = sums["rows"], sums["net"] or 0, sums["own"] or 0
+
+
+def unnamed(credential: StripeCredential) -> list[str]:
+    """Return one payout, the latest, for each destination that was never asked for."""
+    known = PayoutDestination.objects.filter(credential=credential, stripe_id=OuterRef("destination_stripe_id"))
+    payouts = StripePayout.objects.filter(~Exists(known), credential=credential, deleted_at=None)
+    latest = payouts.exclude(destination_stripe_id="").order_by().values("destination_stripe_id")
+    found = StripePayout.objects.filter(pk__in=latest.annotate(latest=Max("pk")).values("latest"))
+    return list(found.order_by("pk").values_list("stripe_id", flat=True))
+
+
+def name_destination(credential: StripeCredential, payload: dict[str, Any]) -> None:
+    """Keep what a payout fetched with its destination says of it."""
+    told = destination_of(payload)
+    if told is not None:
+        PayoutDestination.objects.update_or_create(
+            credential=credential, stripe_id=told.stripe_id, defaults=told.values
+        )

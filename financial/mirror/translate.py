@@ -343,6 +343,20 @@ def balances_of(payload: Payload) -> dict[str, tuple[int, int]]:
     return {currency: (available, pending) for currency, (available, pending) in sums.items()}
 
 
+def destination_of(payout: Payload) -> Row | None:
+    """Return what an expanded destination says of itself, all of it that is kept; None where there is only its id.
+
+    A bank account has a bank, a card a brand, and of a deleted one Stripe gives the id alone.
+    """
+    told = payout.get("destination")
+    if not isinstance(told, dict) or not told.get("id"):
+        return None
+    return Row(str(told["id"]), {name: read(told) for name, read in _DESTINATION}, {}, {})
+
+
+_DESTINATION = (text("name", "bank_name", "brand"), text("last4"))
+
+
 def _parted(payload: Payload, private_keys: frozenset[str]) -> tuple[Payload, Payload]:
     private = {key: value for key in private_keys if (value := payload.get(key))}
     if not private and DROPPED.isdisjoint(payload):

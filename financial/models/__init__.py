@@ -34,7 +34,7 @@ from financial.models.mirror import (
     StripeSubscription,
 )
 from financial.models.operations import AuditEvent, ManualWriting, PaymentNotice, StripeRequest, SyncRun, SyncStep
-from financial.models.payouts import BankDeposit, PayoutReading, PayoutRow
+from financial.models.payouts import BankDeposit, PayoutDestination, PayoutReading, PayoutRow
 from financial.models.recurring import MrrSpan, SubscriptionSight
 from financial.models.saved import SavedFilter
 from financial.models.webhooks import StripeWebhookEvent, StripeWebhookSecret
@@ -58,6 +58,7 @@ __all__ = [
     "MirrorRow",
     "MrrSpan",
     "PaymentNotice",
+    "PayoutDestination",
     "PayoutReading",
     "PayoutRow",
     "SavedFilter",

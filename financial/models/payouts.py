@@ -1,7 +1,7 @@
 """What a payout consists of, and what the bank says of it.
 
-`PayoutReading` and `PayoutRow` are written by `financial.mirror.contents` only, `BankDeposit` by `financial.bank.deposits`
-only. Amounts are minor units of their currency.
+`PayoutReading`, `PayoutRow` and `PayoutDestination` are written by `financial.mirror.contents` only, `BankDeposit` by
+`financial.bank.deposits` only. Amounts are minor units of their currency.
 """
 
 from __future__ import annotations
@@ -52,6 +52,22 @@ class PayoutRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.balance_transaction_id} in {self.payout_id}"
+
+
+class PayoutDestination(models.Model):
+    """The bank account or card behind an id that payouts name. It outlives its deletion at Stripe, as payouts do."""
+
+    credential = models.ForeignKey(StripeCredential, models.CASCADE, related_name="+", db_index=False)
+    stripe_id = models.CharField(max_length=255)
+    name = models.CharField(max_length=255, blank=True, default="", help_text="the bank, or the card's brand")
+    last4 = models.CharField(max_length=8, blank=True, default="")
+
+    class Meta:
+        verbose_name = "destination of payouts"
+        constraints = (models.UniqueConstraint(fields=("credential", "stripe_id"), name="financial_destination_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} {f'••••{self.last4}' if self.last4 else ''}".strip()
 
 
 class BankDeposit(models.Model):

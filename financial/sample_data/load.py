@@ -63,7 +63,8 @@ def load(sample: StripeCredential) -> Iterator[Loaded]:
 
 
 def _itemise(sample: StripeCredential, told: State) -> None:
-    """Write down what each payout consists of, as its list at Stripe would say."""
+    """Write down what each payout consists of and where it goes, as Stripe would say."""
+    contents.name_destination(sample, {"destination": shapes.BANK})
     movements = {payload["id"]: payload for payload in told.told["balance_transaction"]}
     for payout in contents.due(sample):
         page = [movements[stripe_id] for stripe_id in told.contents[payout.stripe_id]]

@@ -214,6 +214,14 @@ def dispute(due_by: int, **known: Any) -> Payload:
     return fixed | known
 
 
+BANK = {
+    "id": "ba_sample",
+    "object": "bank_account",
+    "bank_name": "Sample Bank",
+    "last4": "6789",
+}
+
+
 def payout(**known: Any) -> Payload:
     """`id`, `amount`, `currency`, `created`, `arrival_date`, `balance_transaction`, `status`, …"""
     nothing = _null(
@@ -224,7 +232,7 @@ def payout(**known: Any) -> Payload:
         "object": "payout",
         "automatic": True,
         "description": "STRIPE PAYOUT",
-        "destination": "ba_sample",
+        "destination": BANK["id"],
         "livemode": False,
         "metadata": {},
         "method": "standard",

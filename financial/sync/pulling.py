@@ -163,8 +163,10 @@ class _Pull:
 
     def _itemise(self) -> None:
         """Read which rows payouts consist of, where that is not known or does not sum up; a step only if there are any."""
-        asked_for = not self.run.resources or "payout" in self.run.resources
-        if not asked_for or not contents.due(self.credential).exists():
+        if self.run.resources and "payout" not in self.run.resources:
+            return
+        itemising.name_destinations(self.credential, self.gateway)
+        if not contents.due(self.credential).exists():
             return
         step = SyncStep.objects.create(run=self.run, resource=ITEMISING)
         self._mark(step, state=State.RUNNING, started_at=timezone.now())

@@ -11,7 +11,14 @@ import pytest
 from django.urls import reverse
 
 from financial.ledger import journal
-from financial.models import PayoutReading, PayoutRow, StripeBalanceTransaction, StripeCredential, StripePayout
+from financial.models import (
+    PayoutDestination,
+    PayoutReading,
+    PayoutRow,
+    StripeBalanceTransaction,
+    StripeCredential,
+    StripePayout,
+)
 from tests import books
 from tests.views import factory
 
@@ -228,3 +235,22 @@ def test_the_rows_of_a_payout_are_a_file(client: Any, shop: StripeCredential) ->
     assert sum(int(line["net_minor"]) for line in lines) == 0
     assert {line["payout"] for line in lines} == {made.stripe_id}
     assert "payout-" in answer["Content-Disposition"] and "-test-" in answer["Content-Disposition"]
+
+
+def test_the_bank_account_stands_in_list_detail_and_file(client: Any, shop: StripeCredential) -> None:
+    made, other = payout(shop, 2288, destination_stripe_id="ba_1"), payout(shop, 100, destination_stripe_id="ba_2")
+    PayoutDestination.objects.create(credential=shop, stripe_id="ba_1", name="Berliner Bank", last4="6789")
+    foreign = factory.credential(is_active=False)
+    PayoutDestination.objects.create(credential=foreign, stripe_id="ba_2", name="Somebody’s bank", last4="1111")
+
+    answer = client.get(reverse("financial:payouts") + "?format=csv")
+    file = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+    text = page(client)
+
+    assert 'data-label="Bank account">Berliner Bank ••••6789<' in text and "Somebody" not in text
+    assert "Berliner Bank ••••6789" in detail(client, made)
+    assert "ba_2" in detail(client, other) and "Somebody" not in detail(client, other)
+    assert {line["id"]: line["bank account"] for line in file} == {
+        made.stripe_id: "Berliner Bank ••••6789",
+        other.stripe_id: "",
+    }

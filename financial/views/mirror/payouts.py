@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 from financial import conf, filters, reports
 from financial.bank import deposits
-from financial.models import BankDeposit, PayoutRow, StripeCredential, StripePayout
+from financial.models import BankDeposit, PayoutDestination, PayoutRow, StripeCredential, StripePayout
 from financial.paging import BoundedCount, InvalidPosition, Page, paginate
 from financial.views.mirror import export
 from financial.views.mirror.details import MirrorDetail
@@ -25,18 +25,27 @@ class PayoutLine:
     """One row per payout of a list."""
 
     payout: StripePayout
+    destination: str
     state: str
     count: int | None
     remainder_minor: int
     deposit: BankDeposit | None
 
 
-def payout_line(payout: StripePayout) -> PayoutLine:
+def destinations_of(payouts: Iterable[StripePayout], credential: StripeCredential) -> dict[str, str]:
+    """Return what the destinations of these payouts are called, by their ids: `Berliner Bank ••••6789`. One query."""
+    ids = {payout.destination_stripe_id for payout in payouts} - {""}
+    found = PayoutDestination.objects.filter(credential=credential, stripe_id__in=ids)
+    return {destination.stripe_id: str(destination) for destination in found}
+
+
+def payout_line(payout: StripePayout, destinations: Mapping[str, str]) -> PayoutLine:
     """Dress a payout that was read with its reading and its deposit; no query."""
     reading = getattr(payout, "reading", None)
     known = reading if reading is not None and reading.is_complete else None
     return PayoutLine(
         payout,
+        destinations.get(payout.destination_stripe_id, ""),
         str(reports.reckoned(payout)),
         known.rows if known else None,
         payout.amount_minor - known.net_minor if known else 0,
@@ -53,6 +62,7 @@ class PayoutList(MirrorList):
         Column("Amount", "amount", is_number=True),
         Column("Status"),
         Column("Arrival", "date"),
+        Column("Bank account"),
         Column("Trace id"),
         Column("Rows", is_number=True),
         Column("Reconciled"),
@@ -61,14 +71,15 @@ class PayoutList(MirrorList):
     more_filters = ("currency", "deposit")
     export_header = (
         "id", "arrival (UTC)", "status", "amount_minor", "amount", "currency", "automatic", "rows", "reconciled",
-        "remainder_minor", "trace id", "failure", "deposit date", "created_at (zone)", "mode",
+        "remainder_minor", "bank account", "trace id", "failure", "deposit date", "created_at (zone)", "mode",
     )  # fmt: skip
 
     def all_rows(self) -> QuerySet[Any]:
         return super().all_rows().filter(deleted_at=None).select_related("reading", "deposit")
 
     def dress(self, credential: StripeCredential, found: Sequence[StripePayout]) -> list[PayoutLine]:
-        return [payout_line(payout) for payout in found]
+        destinations = destinations_of(found, credential)
+        return [payout_line(payout, destinations) for payout in found]
 
     def sums(self, found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]:
         if count.is_more or not count.value:
@@ -83,7 +94,7 @@ class PayoutList(MirrorList):
         return (
             payout.stripe_id, payout.arrives_on, payout.status, *export.amounts(payout.amount_minor, payout.currency),
             payout.currency, payout.automatic, "" if row.count is None else row.count, row.state, row.remainder_minor,
-            payout.trace_id, payout.failure_code, deposit.booked_on if deposit else "", payout.created_at,
+            row.destination, payout.trace_id, payout.failure_code, deposit.booked_on if deposit else "", payout.created_at,
             "live" if payout.livemode else "test",
         )  # fmt: skip
 
@@ -99,7 +110,7 @@ class PayoutDetail(MirrorDetail):
         page, is_stale = self._page(row)
         days = {"start": row.created_at, "end": row.arrival_at} if row.created_at and row.arrival_at else {}
         return {
-            "line": payout_line(row),
+            "line": payout_line(row, destinations_of([row], row.credential)),
             "reckoning": reports.reckon(row),
             "page": page,
             "is_stale": is_stale,
