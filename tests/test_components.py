@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pytest
 from django import forms
 from django.template.loader import render_to_string
+
+TEMPLATES = sorted((Path(__file__).parents[1] / "financial" / "templates" / "financial").glob("*.html"))
 
 
 class Reason(forms.Form):
@@ -42,3 +48,13 @@ def test_a_refused_confirm_form_leads_to_the_field() -> None:
 
 def test_nothing_to_say_leaves_no_panel() -> None:
     assert render_to_string("financial/_consequences.html", {"sentences": []}).strip() == ""
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_table_names_its_rows_and_scrolls_by_keyboard(template: Path) -> None:
+    text = template.read_text()
+
+    for row in re.findall(r"<tr[^>]*>\s*<td(?! colspan).*?</tr>", text, re.DOTALL):
+        assert 'scope="row"' in row
+    for opening in re.findall(r'<div class="table-wrap"[^>]*>', text):
+        assert 'role="region"' in opening and 'aria-label="' in opening and 'tabindex="0"' in opening
