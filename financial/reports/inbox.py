@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.core.cache import cache
-from django.db.models import QuerySet, Subquery
+from django.db.models import Count, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from financial import conf
@@ -88,9 +88,15 @@ class InboxHealth:
 
 @dataclass(frozen=True)
 class Inbox:
-    """The inbox at a glance: events by state, in the order of the states, the latest that need somebody, the latest."""
+    """The inbox at a glance: events by state, in the order of the states, the latest that need somebody, the latest.
 
+    `repeated` of the latest `looked_at` events were delivered more than once; each of them is stored and applied once.
+    """
+
+    received: BoundedCount
     counts: tuple[tuple[str, BoundedCount], ...]
+    repeated: int
+    looked_at: int
     failed: tuple[StripeWebhookEvent, ...]
     latest: tuple[StripeWebhookEvent, ...]
 
@@ -155,7 +161,7 @@ def event_counts(credential: StripeCredential) -> Mapping[str, BoundedCount]:
 
 
 def inbox(credential: StripeCredential) -> Inbox:
-    """Return the inbox at a glance; at most five queries."""
+    """Return the inbox at a glance; at most six queries."""
     counts = event_counts(credential)
     newest = StripeWebhookEvent.objects.filter(credential=credential).defer("body").order_by("-received_at", "-id")
     # State by state, so that each is read from the index in its order, however many there are.
@@ -163,7 +169,16 @@ def inbox(credential: StripeCredential) -> Inbox:
         event for state in ATTENTION_STATES if counts[state].value for event in newest.filter(state=state)[:LATEST]
     ]
     failed.sort(key=lambda event: (event.received_at, event.pk), reverse=True)
-    return Inbox(tuple(counts.items()), tuple(failed[:LATEST]), tuple(newest[:LATEST]))
+    looked_at = newest.values("pk", "deliveries")[:COUNT_MAX]  # no index knows deliveries
+    again = looked_at.aggregate(all=Count("pk"), repeated=Count("pk", filter=Q(deliveries__gt=1)))
+    return Inbox(
+        received=BoundedCount(sum(count.value for count in counts.values()), COUNT_MAX),
+        counts=tuple(counts.items()),
+        repeated=again["repeated"],
+        looked_at=again["all"],
+        failed=tuple(failed[:LATEST]),
+        latest=tuple(newest[:LATEST]),
+    )
 
 
 def events_of_object(event: StripeWebhookEvent) -> tuple[StripeWebhookEvent, ...]:

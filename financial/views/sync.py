@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from financial import audit, conf, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
-from financial.models import StripeCredential, SyncRun, SyncStep
+from financial.models import StripeCredential, StripeWebhookEvent, SyncRun, SyncStep
 from financial.views.base import StaffView
 from financial.views.endpoint import webhook_url
 from financial.views.inbox import PERMISSION as EVENTS_PERMISSION
-from financial.views.inbox import event_rows
+from financial.views.inbox import REPLAY_PERMISSION, event_rows
 
 RUN_PERMISSION = "financial.run_sync"
 POLL_SECONDS = 2
@@ -144,6 +144,7 @@ class SyncPage(StaffView):
             "failed_events": event_rows(inbox.failed),
             "latest_events": event_rows(inbox.latest),
             "may_see_events": self.can(EVENTS_PERMISSION),
+            "may_retry": self.can(EVENTS_PERMISSION) and self.can(REPLAY_PERMISSION) and _has_dead(inbox),
         }
 
     def _proved(self, credential: StripeCredential) -> dict[str, Any]:
@@ -187,6 +188,10 @@ class SyncProgress(StaffView):
         if not getattr(request, "htmx", False):
             return redirect("financial:sync")
         return self.fragment("financial/_sync_run.html", run_context(self, run))
+
+
+def _has_dead(inbox: reports.Inbox) -> bool:
+    return bool(dict(inbox.counts)[StripeWebhookEvent.State.DEAD].value)
 
 
 def _waits_until(credential: StripeCredential) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 
 import pytest
 from django.urls import reverse
@@ -322,6 +323,53 @@ def test_the_inbox_shows_states_and_why_events_failed(page, shop):
     text = page.get(SYNC).text
 
     assert "Needs attention" in text and "No such customer" in text and "invoice.paid" in text
+
+
+def test_the_inbox_counts_what_came_and_what_came_twice(page, shop):
+    factory.event(shop, deliveries=3)
+    factory.event(shop, deliveries=2, state=StripeWebhookEvent.State.WAITING)
+    factory.event(shop)
+
+    text = page.get(SYNC).text
+
+    assert "<dt>Received</dt><dd>3</dd>" in text
+    assert "<dt>Duplicate</dt><dd>2</dd>" in text and "of the latest 3 came more than once" in text
+
+
+def test_what_came_twice_is_counted_among_the_latest_only(page, shop, monkeypatch):
+    monkeypatch.setattr(sys.modules["financial.reports.inbox"], "COUNT_MAX", 2)
+    later = factory.NOW + dt.timedelta(hours=1)
+    factory.event(shop, deliveries=2)
+    for _ in range(2):
+        factory.event(shop, received_at=later)
+
+    text = page.get(SYNC).text
+
+    assert "<dt>Received</dt><dd>more than 2</dd>" in text
+    assert "<dt>Duplicate</dt><dd>0</dd>" in text and "of the latest 2 came" in text
+
+
+def test_events_given_up_are_retried_from_here_by_those_who_may(page, client, shop):
+    button, events = "Replay all that need attention", reverse("financial:events")
+    client.force_login(factory.staff("view_syncrun", "view_stripewebhookevent", "run_sync"))
+    factory.event(shop)
+    assert button not in client.get(SYNC).text
+
+    dead = factory.event(shop, state=StripeWebhookEvent.State.DEAD, object_stripe_id="pi_1")
+    form = client.get(SYNC).text.partition(button)[0].rpartition("<form")[2]
+    client.post(events)
+
+    assert f'action="{events}"' in form and 'method="post"' in form
+    dead.refresh_from_db()
+    assert dead.state == "waiting"
+
+
+def test_retrying_needs_the_right_to_sync_and_to_see_events(client, shop):
+    factory.event(shop, state=StripeWebhookEvent.State.DEAD)
+
+    for rights in (("view_syncrun", "view_stripewebhookevent"), ("view_syncrun", "run_sync")):
+        client.force_login(factory.staff(*rights))
+        assert "Replay all" not in client.get(SYNC).text
 
 
 def test_the_endpoint_and_a_missing_secret_are_shown(page, shop):
