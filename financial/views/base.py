@@ -24,12 +24,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from django_htmx.http import HttpResponseClientRedirect
 
-from financial import conf, reports
+from financial import conf, reports, search
 from financial.errors import FinancialError, GatewayError, NoActiveCredential
 from financial.models import StripeCredential
 
 SESSION_CREDENTIAL = "financial_credential"
 WRITE_PERMISSION = "financial.manage_stripe"
+RUN_PERMISSION = "financial.run_sync"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -131,8 +132,7 @@ class StaffView(View):
         try:
             return super().dispatch(request, *args, **kwargs)
         except Http404 as error:
-            text = str(error) if error.args and isinstance(error.args[0], str) else "There is nothing at this address."
-            return self.error(404, "Not found", text, "It may belong to another credential, or not be synced yet.")
+            return self._not_found(error, str(kwargs.get("stripe_id", "")))
         except NoActiveCredential as error:
             status = 409 if request.method in UNSAFE_METHODS else 200
             return self.page("financial/no_credential.html", {"error": error}, status=status)
@@ -140,6 +140,29 @@ class StaffView(View):
             return self.failed(error)
         except ImproperlyConfigured as error:  # keys that cannot be decrypted: not even the shell can be drawn
             return self._error_without_shell(503, "The settings need attention", str(error))
+
+    def _not_found(self, error: Http404, stripe_id: str) -> HttpResponse:
+        """Say that there is no such thing here; what an id at Stripe names may be fetched from there."""
+        return self.page(
+            "financial/error.html",
+            {
+                "title": "Not found",
+                "text": str(error)
+                if error.args and isinstance(error.args[0], str)
+                else "There is nothing at this address.",
+                "next_step": "It may belong to another credential, or not be synced yet.",
+                "code": 404,
+                "can_fetch": bool(stripe_id) and self.may_fetch,
+                "fetch_id": stripe_id if search.read(stripe_id).kind not in ("", "event") else "",
+            },
+            status=404,
+        )
+
+    @property
+    def may_fetch(self) -> bool:
+        """Whether one may have an object fetched from Stripe into the mirror on show."""
+        has_stripe = self.credential is not None and not self.credential.is_sample
+        return has_stripe and (self.can(RUN_PERMISSION) or self.can(WRITE_PERMISSION))
 
     @cached_property
     def credential(self) -> StripeCredential | None:

@@ -15,10 +15,9 @@ from financial import saved_filters, search
 from financial.models import words
 from financial.search.groups import Found
 from financial.templatetags.financial import money_text
-from financial.views.base import NAV, WRITE_PERMISSION, StaffView
+from financial.views.base import NAV, RUN_PERMISSION, WRITE_PERMISSION, StaffView
 from financial.views.saved import LISTS, list_address
 from financial.views.search import REFUSALS, address_of, refusal
-from financial.views.sync import RUN_PERMISSION
 
 HITS_PER_KIND = 3
 

@@ -21,8 +21,7 @@ from financial.search.groups import LOOKED_THROUGH, PAGE_SIZE, Found
 from financial.search.hits import Hit
 from financial.search.places import Place
 from financial.search.sources import Source
-from financial.views.base import WRITE_PERMISSION, StaffView
-from financial.views.sync import RUN_PERMISSION
+from financial.views.base import RUN_PERMISSION, WRITE_PERMISSION, StaffView
 
 REFUSALS = {
     "card": "That looks like a card number. None is ever stored here, so there is nothing to find by one, and nothing of it "
@@ -68,7 +67,7 @@ class SearchPage(StaffView):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         """Fetch one object by its id, mirror it, and lead to its page."""
         credential = self._required_credential()
-        if not self.may_fetch:
+        if not (self.can(RUN_PERMISSION) or self.can(WRITE_PERMISSION)):
             return self.error(
                 403, "You may not do this", f"Your account lacks the permission {RUN_PERMISSION} or {WRITE_PERMISSION}."
             )
@@ -88,10 +87,6 @@ class SearchPage(StaffView):
             raise NoActiveCredential
         return self.credential
 
-    @property
-    def may_fetch(self) -> bool:
-        return self.can(RUN_PERMISSION) or self.can(WRITE_PERMISSION)
-
     def _by_id(self, credential: StripeCredential, asked: search.Search) -> HttpResponseBase:
         """Go to the page that shows this id, or say why there is none."""
         places = search.page_of(credential, asked.stripe_id)
@@ -107,12 +102,11 @@ class SearchPage(StaffView):
     def _missing(
         self, credential: StripeCredential, asked: search.Search, error: FinancialError | None = None
     ) -> dict[str, Any]:
-        can_fetch = self.may_fetch and not credential.is_sample and asked.kind != "event"
         return {
             **self._context(credential, asked),
             "is_missing": True,
             "id": asked.stripe_id,
-            "can_fetch": can_fetch,
+            "can_fetch": self.may_fetch and asked.kind != "event",
             "error": error,
             "next_step": getattr(error, "next_step", ""),
         }
@@ -123,6 +117,7 @@ class SearchPage(StaffView):
         found = [] if asked.is_empty or asked.stripe_id else self._found(credential, asked, sources, picked)
         return {
             "search": asked,
+            "can_fetch": self.may_fetch,
             "refusal": REFUSALS.get(self.request.GET.get("refused", "")),
             "sources": sources,
             "picked": picked,

@@ -15,12 +15,11 @@ from django.utils import timezone
 from financial import audit, conf, reports, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential, StripeWebhookEvent, SyncRun, SyncStep
-from financial.views.base import StaffView
+from financial.views.base import RUN_PERMISSION, StaffView
 from financial.views.endpoint import webhook_url
 from financial.views.inbox import PERMISSION as EVENTS_PERMISSION
 from financial.views.inbox import REPLAY_PERMISSION, event_rows
 
-RUN_PERMISSION = "financial.run_sync"
 POLL_SECONDS = 2
 SILENT_AFTER = timedelta(minutes=2)
 State = SyncRun.State
@@ -127,7 +126,7 @@ class SyncPage(StaffView):
             "history": [summary_of(run) for run in runs[1:]],
             "mirrored": reports.mirrored(self.credential, runs, stripe_services.RESOURCE_NAMES, timezone.now()),
             **self._proved(self.credential),
-            "can_fetch": self.can(RUN_PERMISSION) and not self.credential.is_sample,
+            "can_fetch": self.may_fetch,
             "waits_until": _waits_until(self.credential),
             **self._inbox(self.credential),
             "every_minutes": conf.get("SYNC_EVERY_MINUTES"),

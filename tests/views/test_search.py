@@ -246,6 +246,43 @@ def test_fetching_takes_a_permission(client: Client, credential: StripeCredentia
     assert "Fetch it from Stripe" in ask(client, "pi_9").text
 
 
+def prefilled(text: str) -> str | None:
+    """What the form that fetches one object is filled with; None without such a form."""
+    found = re.search(r'<input id="one-id" name="id" value="([^"]*)"', text)
+    return found[1] if found else None
+
+
+def test_a_text_without_a_match_offers_to_fetch_by_id(client: Client, credential: StripeCredential) -> None:
+    client.force_login(make.staff("view_stripepaymentintent"))
+    assert prefilled(ask(client, "nobody").text) is None
+    client.force_login(make.staff("view_stripepaymentintent", "run_sync"))
+    assert prefilled(ask(client, "nobody").text) == ""
+
+
+@pytest.mark.parametrize(("stripe_id", "filled"), [("pi_9", "pi_9"), ("evt_9", ""), ("hello", "")])
+def test_a_page_of_an_unknown_id_offers_to_fetch_it(
+    client: Client, credential: StripeCredential, stripe_id: str, filled: str
+) -> None:
+    address = reverse("financial:payment", args=[stripe_id])
+    client.force_login(make.staff("view_stripepaymentintent"))
+    assert prefilled(client.get(address).text) is None
+    client.force_login(make.staff("view_stripepaymentintent", "manage_stripe"))
+    assert prefilled(client.get(address).text) == filled
+
+
+def test_without_a_stripe_account_nothing_is_offered(staff: Client) -> None:
+    make.credential(is_sample=True, is_active=False)
+
+    assert prefilled(ask(staff, "nobody").text) is None
+    assert prefilled(staff.get(reverse("financial:payment", args=["pi_9"])).text) is None
+
+
+def test_addresses_that_name_no_object_offer_nothing(staff: Client, credential: StripeCredential) -> None:
+    answer = staff.get(reverse("financial:transaction", args=[999]))
+
+    assert answer.status_code == 404 and prefilled(answer.text) is None
+
+
 @pytest.mark.parametrize("stripe_id", ["", "evt_1", "hello", "../v1/balance"])
 def test_what_is_no_id_is_not_asked_for(credential: StripeCredential, staff: Client, stripe_id: str) -> None:
     assert fetch(staff, stripe_id).status_code in (400, 422)

@@ -24,6 +24,7 @@ SUBJECTS = {
     "_sample_button": "the way to made-up data; it would load it",
     "_invoice_preview": "an invoice that does not exist yet",
     "_outlook": "what Stripe would bill",
+    "_fetch_form": "the way to one object at Stripe; it would fetch it",
 }
 
 
