@@ -32,6 +32,7 @@ class Command:
     permission: str
     also: str = ""
     is_post: bool = False
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ COMMANDS = (
     Command("New subscription", "plus", "subscription-new", WRITE_PERMISSION, "create"),
     Command("New product", "plus", "product-new", WRITE_PERMISSION, "create price"),
     Command("New price: choose its product", "plus", "products", WRITE_PERMISSION, "create"),
+    Command("Refund: choose its payment", "back", "payments", WRITE_PERMISSION, "give back", query="?status=succeeded"),
     Command("New transaction", "plus", "transaction-new", "financial.add_transaction", "create book income expense"),
     Command("Sync now", "sync", "sync", RUN_PERMISSION, "pull refresh", is_post=True),
     Command("Export the books", "download", "exports", "financial.view_transaction", "csv beancount quickbooks xero"),
@@ -107,7 +109,7 @@ class Palette(StaffView):
     def _commands(self, text: str) -> Iterator[Option]:
         for command in COMMANDS:
             if self.can(command.permission) and _answers(f"{command.label} {command.also}", text):
-                address = reverse(f"financial:{command.url_name}")
+                address = reverse(f"financial:{command.url_name}") + command.query
                 yield Option(command.label, command.icon, address, is_post=command.is_post)
 
     def _saved(self, text: str) -> Iterator[Option]:

@@ -83,6 +83,25 @@ def test_a_connected_account_without_data_leads_to_the_sync(page, shop):
     assert "nothing synced yet" in page.get(STRIPE).text
 
 
+def test_what_is_done_often_is_one_click_away_for_those_who_may(page, client, shop):
+    wanted = {
+        "Product": reverse("financial:product-new"),
+        "Price": reverse("financial:products") + "?status=active",
+        "Customer": reverse("financial:customer-new"),
+        "Subscription": reverse("financial:subscription-new"),
+        "Payment": reverse("financial:payment-new"),
+        "Refund": reverse("financial:payments") + "?status=succeeded",
+    }
+
+    actions = page.get(STRIPE).text.partition('aria-label="Quick actions"')[2].partition("</nav>")[0]
+
+    for label, address in wanted.items():
+        assert re.search(rf'href="{re.escape(address)}"[^>]*>(<svg.*?</svg>)?{label}</a>', actions), label
+        assert page.get(address).status_code == 200
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert "Refund</a>" not in client.get(STRIPE).text
+
+
 REFUSED = "The provided key does not have the permission 'rak_charge_read'. Give the restricted key the permission."
 
 

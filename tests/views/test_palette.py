@@ -42,10 +42,20 @@ def test_all_pages_and_actions_are_there_before_anything_is_typed(staff: Client)
 
 
 @pytest.mark.parametrize(
-    ("text", "label"), [("new prod", "New product"), ("SUBS", "Subscriptions"), ("xero", "Export the books")]
+    ("text", "label"),
+    [
+        ("new prod", "New product"),
+        ("SUBS", "Subscriptions"),
+        ("xero", "Export the books"),
+        ("refund", "Refund: choose its payment"),
+    ],
 )
 def test_pages_and_actions_are_found_by_the_beginning_of_their_words(staff: Client, text: str, label: str) -> None:
     assert label in options(staff, text)
+
+
+def test_a_refund_begins_at_the_payments_that_can_be_given_back(staff: Client) -> None:
+    assert f'href="{reverse("financial:payments")}?status=succeeded"' in text_of(staff, "refund")
 
 
 def test_hits_stand_before_actions_and_the_search_page_last(staff: Client, credential: StripeCredential) -> None:
