@@ -24,9 +24,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from django_htmx.http import HttpResponseClientRedirect
 
-from financial import conf, reports, search
+from financial import audit, conf, reports, search, stripe_services
 from financial.errors import FinancialError, GatewayError, NoActiveCredential
-from financial.models import StripeCredential
+from financial.models import AuditEvent, StripeCredential
 
 SESSION_CREDENTIAL = "financial_credential"
 WRITE_PERMISSION = "financial.manage_stripe"
@@ -203,6 +203,19 @@ class StaffView(View):
 
     def can(self, permission: str = WRITE_PERMISSION) -> bool:
         return self.request.user.has_perm(permission)
+
+    def log(self, action: str, object_id: str, key: str, **details: Any) -> None:
+        """Write down who did what with which request to Stripe; `key` is the one it was sent with.
+
+        A form that was sent again did nothing more, so nothing more is written down.
+        """
+        assert self.credential is not None  # noqa: S101  (without one nothing is sent)
+        request = stripe_services.request_id(self.credential, key)
+        told = AuditEvent.objects.filter(credential=self.credential, action=action, object_id=object_id)
+        if request and told.filter(details__request=request).exists():
+            return
+        known = {**details, "request": request} if request else details
+        audit.record(self.request.user, action, credential=self.credential, object_id=object_id, **known)
 
     def page(self, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
         """Answer with a whole page inside the shell."""

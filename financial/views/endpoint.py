@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from financial import audit, conf, forms, stripe_services
+from financial import conf, forms, stripe_services
 from financial.errors import FinancialError, NoActiveCredential, RequestInFlight
 from financial.views.base import WRITE_PERMISSION, StaffView
 
@@ -43,11 +43,11 @@ class Endpoint(StaffView):
         if form.cleaned_data["action"] == "register":
             url = self.url
             name = stripe_services.register_webhook(self.credential, url, idempotency_key=form.key)
-            audit.record(self.request.user, "webhook.registered", credential=self.credential, object_id=name, url=url)
+            self.log("webhook.registered", name, form.key, url=url)
             return "Registered. Its signing secret is stored; events arrive from now on."
         endpoint = form.cleaned_data["endpoint"]
         name = stripe_services.correct_webhook(self.credential, endpoint, idempotency_key=form.key)
-        audit.record(self.request.user, "webhook.corrected", credential=self.credential, object_id=name)
+        self.log("webhook.corrected", name, form.key)
         return "The endpoint is sent exactly the events that are applied here."
 
     @property

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from financial import stripe_services
 from financial.mirror.resources import EVENT_TYPES
-from financial.models import AuditEvent, StripeCredential, StripeWebhookEvent, StripeWebhookSecret
+from financial.models import AuditEvent, StripeCredential, StripeRequest, StripeWebhookEvent, StripeWebhookSecret
 from sandbox.http.server import Server
 from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET
 from tests.stripe_stub import StripeStub, error_body, status
@@ -74,7 +74,9 @@ def test_who_registered_it_is_written_down_without_the_secret(page, shop, sandbo
     register(page)
 
     noted = AuditEvent.objects.get()
-    assert (noted.user_name, noted.action, noted.details) == ("ada", "webhook.registered", {"url": HOOK})
+    assert (noted.user_name, noted.action) == ("ada", "webhook.registered")
+    assert noted.details == {"url": HOOK, "request": StripeRequest.objects.get().stripe_request_id}
+    assert noted.details["request"].startswith("req_")
     assert noted.object_id == at_stripe(sandbox)[0]["id"]
 
 
@@ -161,7 +163,8 @@ def test_missing_and_extra_events_are_named_and_corrected(page, shop, sandbox):
     (endpoint,) = at_stripe(sandbox)
     assert sorted(endpoint["enabled_events"]) == sorted(EVENT_TYPES)
     assert "Update the endpoint" not in page.get(PAGE).text
-    assert AuditEvent.objects.get().action == "webhook.corrected"
+    noted = AuditEvent.objects.get()
+    assert noted.action == "webhook.corrected" and noted.details["request"].startswith("req_")
 
 
 def test_an_endpoint_for_all_events_lacks_none(page, shop, sandbox):

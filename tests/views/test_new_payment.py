@@ -159,7 +159,9 @@ def test_links_are_listed_deactivated_and_activated_again(service: StripeService
         assert said in str(list(get_messages(answer.wsgi_request))[-1])
         assert service.get_payment_links()[0][0].is_active == (wanted == "yes")
     actions = {"payment_link.created", "payment_link.deactivated", "payment_link.activated"}
-    assert set(AuditEvent.objects.values_list("action", flat=True)) == actions
+    noted = AuditEvent.objects.all()
+    assert {event.action for event in noted} == actions
+    assert all(event.details["request"].startswith("req_") for event in noted)
 
 
 def test_an_open_page_is_listed_with_its_customer_and_can_be_ended(
@@ -234,7 +236,8 @@ def test_a_card_that_wants_the_customer_is_declined_with_a_link_as_the_next_step
         "description": "Consulting",
     }
     assert StripePaymentIntent.objects.get().error_decline_code == "authentication_required"
-    assert AuditEvent.objects.get().action == "payment.declined"
+    noted = AuditEvent.objects.get()
+    assert noted.action == "payment.declined" and noted.details["request"].startswith("req_")
 
 
 def test_first_the_customer_is_asked_for(service: StripeService, staff: Client) -> None:

@@ -17,9 +17,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from financial import audit, forms, stripe_services
+from financial import forms, stripe_services
 from financial.errors import FinancialError, NoActiveCredential, RequestInFlight
-from financial.models import AuditEvent, MirrorRow
+from financial.models import MirrorRow
 from financial.views.base import StaffView
 
 
@@ -80,19 +80,6 @@ class Action(StaffView):
         form.refuse(error)
         return self.show(form, status=409 if isinstance(error, RequestInFlight) else 422)
 
-    def log(self, action: str, row: MirrorRow, key: str, **details: Any) -> None:
-        """Write down who did what with which request to Stripe; `key` is the one it was sent with.
-
-        A form that was sent again did nothing more, so nothing more is written down.
-        """
-        assert self.credential is not None  # noqa: S101  (`_require_credential` saw to it)
-        request = stripe_services.request_id(self.credential, key)
-        told = AuditEvent.objects.filter(credential=self.credential, action=action, object_id=row.stripe_id)
-        if request and told.filter(details__request=request).exists():
-            return
-        known = {**details, "request": request} if request else details
-        audit.record(self.request.user, action, credential=self.credential, object_id=row.stripe_id, **known)
-
     def key_of(self, form: Any) -> str:
         """Return the key with which the thing was sent."""
         return str(form.key)
@@ -122,7 +109,7 @@ class Create(Action):
         return self.create(service, form)
 
     def done(self, row: Any, form: Any) -> HttpResponseBase:
-        self.log(f"{self.noun}.created", row, self.key_of(form))
+        self.log(f"{self.noun}.created", row.stripe_id, self.key_of(form))
         messages.success(self.request, self.success(row))
         return redirect(f"financial:{self.noun}", stripe_id=row.stripe_id)
 
@@ -191,7 +178,7 @@ class Change(Action):
         return self.change(service, form)
 
     def done(self, row: Any, form: Any) -> HttpResponseBase:
-        self.log(f"{self.noun}.{self.done_word}", row, self.key_of(form))
+        self.log(f"{self.noun}.{self.done_word}", row.stripe_id, self.key_of(form))
         messages.success(self.request, self.success(row))
         return redirect(self.back_url())
 

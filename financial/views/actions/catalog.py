@@ -49,10 +49,10 @@ class ProductCreate(Create):
         except FinancialError as error:
             if isinstance(error, GatewayError) and error.retryable:
                 return self.refused(form, error)
-            self.log("product.created", row, self.key_of(form))
+            self.log("product.created", row.stripe_id, self.key_of(form))
             messages.error(self.request, f"The product was created, its price was not. {error}")
             return redirect(_price_form_address(row, form))
-        self.log("price.created", price, f"{form.key}-price", product=row.stripe_id)
+        self.log("price.created", price.stripe_id, f"{form.key}-price", product=row.stripe_id)
         return super().done(row, form)
 
 
@@ -84,7 +84,7 @@ class PriceCreate(Create):
 
     def done(self, row: MirrorRow, form: Any) -> HttpResponseBase:
         product = self.product
-        self.log("price.created", row, form.key, product=product.stripe_id)
+        self.log("price.created", row.stripe_id, form.key, product=product.stripe_id)
         messages.success(self.request, f"Price for “{product}” created.")
         return redirect("financial:product", stripe_id=product.stripe_id)
 

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from financial import audit, forms, stripe_services
+from financial import forms, stripe_services
 from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCustomer
 from financial.views.base import WRITE_PERMISSION, StaffView
@@ -77,8 +77,7 @@ class PayPage(StaffView):
         except FinancialError as error:
             form.refuse(error)
             return self._show(stripe_id, form, status=422)
-        action = f"{self.kind.replace('-', '_')}.{done}"
-        audit.record(request.user, action, credential=self.credential, object_id=stripe_id)
+        self.log(f"{self.kind.replace('-', '_')}.{done}", stripe_id, form.key)
         messages.success(request, DONE[done])
         return redirect(f"financial:{self.kind}", stripe_id=stripe_id)
 

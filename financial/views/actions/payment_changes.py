@@ -115,7 +115,7 @@ class PaymentRefund(PartChange):
 
     def done(self, row: StripeRefund, form: Any) -> HttpResponseBase:
         moved = {"refund": row.stripe_id, "amount_minor": row.amount_minor, "currency": row.currency}
-        self.log("payment.refunded", self.row, self.key_of(form), **moved)
+        self.log("payment.refunded", self.row.stripe_id, self.key_of(form), **moved)
         amount = money.with_code(row.amount_minor, row.currency)
         if row.status in payment_standing.UNDER_WAY:
             return self.said(f"Refund of {amount} to {self.whose} is on its way; Stripe says when it has arrived.")
@@ -147,7 +147,7 @@ class PaymentCapture(PartChange):
 
     def done(self, row: StripePaymentIntent, form: Any) -> HttpResponseBase:
         moved = {"amount_minor": row.amount_received_minor, "currency": row.currency}
-        self.log("payment.captured", row, self.key_of(form), **moved)
+        self.log("payment.captured", row.stripe_id, self.key_of(form), **moved)
         return self.said(f"{self.amount(row.amount_received_minor)} captured from {self.whose}.")
 
 

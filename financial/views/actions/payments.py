@@ -15,7 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
-from financial import audit, conf, forms, stripe_services
+from financial import conf, forms, stripe_services
 from financial.errors import CardDeclined, FinancialError
 from financial.models import MirrorRow, StripeCustomer
 from financial.views.actions.base import Create
@@ -51,9 +51,7 @@ class PaymentCreate(Create):
     def refused(self, form: forms.ActionForm, error: FinancialError) -> HttpResponse:
         """A declined payment exists all the same: say so, and where it is."""
         if isinstance(error, CardDeclined) and error.payment_intent_id:
-            audit.record(
-                self.request.user, "payment.declined", credential=self.credential, object_id=error.payment_intent_id
-            )
+            self.log("payment.declined", error.payment_intent_id, self.key_of(form))
             self._declined_id = error.payment_intent_id
         return super().refused(form, error)
 
@@ -149,7 +147,7 @@ class PayPageCreate(PaymentCreate):
 
     def done(self, row: Any, form: Any) -> HttpResponseBase:
         kind = "payment-link" if form.payer is None else "checkout-page"
-        self.log(f"{kind.replace('-', '_')}.created", row, self.key_of(form))
+        self.log(f"{kind.replace('-', '_')}.created", row.stripe_id, self.key_of(form))
         messages.success(self.request, "The link is ready. Send it to whoever is to pay.")
         return redirect(f"financial:{kind}", stripe_id=row.stripe_id)
 

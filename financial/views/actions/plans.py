@@ -77,7 +77,7 @@ class SubscriptionCreate(Create):
     def done(self, row: Any, form: Any) -> HttpResponseBase:
         if row.status != "incomplete":
             return super().done(row, form)
-        self.log("subscription.created", row, self.key_of(form), status="incomplete")
+        self.log("subscription.created", row.stripe_id, self.key_of(form), status="incomplete")
         messages.warning(self.request, "Subscription created, but the customer must confirm its first payment.")
         return redirect("financial:subscription", stripe_id=row.stripe_id)
 
