@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import RegexValidator
 
 from financial import money
 from financial.errors import FinancialError
 from financial.forms.base import ForCustomer
 from financial.forms.fields import Amount, Text, currency_field, long_text
+from financial.forms.previewed import PreviewedForm
 from financial.models import StripeCustomer, StripePrice
 from financial.pricing import price_words
 
@@ -70,8 +71,11 @@ class PaymentForm(ForCustomer):
         return self.cleaned_data
 
 
-class SavedMethodForm(ForCustomer):
-    """A charge without the customer present; `offer` shows what Stripe says can be charged."""
+class SavedMethodForm(PreviewedForm, ForCustomer):
+    """A charge without the customer present; `offer` shows what Stripe says can be charged.
+
+    Sent for the first time, or with other values, it only says what it will do; `seal` keeps for what it was said.
+    """
 
     declined_at = "payment_method"
     parameters = PaymentForm.parameters
@@ -97,6 +101,22 @@ class SavedMethodForm(ForCustomer):
         cast("forms.RadioSelect", self.fields["payment_method"].widget).choices = methods
         if methods:
             self.initial.setdefault("payment_method", methods[0][0])
+
+    def is_told(self) -> bool:
+        """Whether no value has to be corrected; what went wrong at Stripe may stand above them."""
+        return not set(self.errors) - {NON_FIELD_ERRORS}
+
+    def method_words(self) -> str:
+        """Return what was chosen, as it was offered."""
+        offered = dict(cast("forms.RadioSelect", self.fields["payment_method"].widget).choices)
+        return str(offered.get(self.cleaned_data["payment_method"], "The saved method"))
+
+    @property
+    def amount_minor(self) -> int:
+        return money.charge_minor(self.cleaned_data["amount"], self.cleaned_data["currency"])
+
+    def _typed(self) -> dict[str, str]:
+        return {**super()._typed(), "customer": str(self["customer"].data or "")}
 
     def clean(self) -> dict[str, Any]:
         super().clean()

@@ -26,6 +26,10 @@ class PreviewedForm(ActionForm):
         seal = signing.dumps({"typed": self._typed(), "facts": facts}, salt=SALT, compress=True)
         self.data = {**dict(self.data.items()), "previewed": seal}
 
+    def forget(self) -> None:
+        """Have it asked again, whatever was shown."""
+        self.data = {**dict(self.data.items()), "previewed": ""}
+
     def shown(self) -> Mapping[str, Any] | None:
         """Return what the preview of these very values was made of; None if there is none that still counts."""
         seal = self._opened(LASTS_SECONDS)

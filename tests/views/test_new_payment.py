@@ -54,9 +54,21 @@ def post(client: Client, way: str, key: str = "", **values: str) -> Any:
     return client.post(f"{NEW}?way={way}", {**values, "idempotency_key": key or uuid.uuid4().hex})
 
 
-def charge(client: Client, customer: StripeCustomer, method: str, **values: str) -> Any:
+def asked_to_charge(client: Client, customer: StripeCustomer, method: str, **values: str) -> Any:
+    """The first of the two steps: what will be charged is said, and nothing done."""
     asked = {"customer": customer.stripe_id, "payment_method": method, "amount": "49", "currency": "eur"}
     return post(client, "saved", **{**asked, **values})
+
+
+def confirm(client: Client, asked: Any, **changed: str) -> Any:
+    """The second step: the form as it came back, sent by its button."""
+    form = asked.context["form"]
+    shown = {name: form[name].value() for name in form.fields}
+    return client.post(f"{NEW}?way=saved", {**{name: value for name, value in shown.items() if value}, **changed})
+
+
+def charge(client: Client, customer: StripeCustomer, method: str, **values: str) -> Any:
+    return confirm(client, asked_to_charge(client, customer, method, **values))
 
 
 def errors(answer: Any) -> dict[str, str]:
@@ -154,6 +166,8 @@ def test_links_are_listed_deactivated_and_activated_again(service: StripeService
     assert "Consulting" in listed
     assert "0 of 1 paid" in listed
 
+    assert "Deactivate the link over €49.00 EUR" in staff.get(address).content.decode()
+
     for wanted, said in (("no", "can no longer be paid"), ("yes", "can be paid again")):
         answer = staff.post(address, {"active": wanted, "idempotency_key": uuid.uuid4().hex})
         assert said in str(list(get_messages(answer.wsgi_request))[-1])
@@ -169,11 +183,12 @@ def test_an_open_page_is_listed_with_its_customer_and_can_be_ended(
 ) -> None:
     address = post(staff, "link", **{**LINK, "customer": ada.stripe_id})["Location"]
     assert "Waiting for their customer" in staff.get(reverse("financial:pay-pages")).content.decode()
+    assert "End the page over €49.00 EUR for Ada" in staff.get(address).content.decode()
 
     staff.post(address, {"idempotency_key": uuid.uuid4().hex})
 
     assert "Waiting for their customer" not in staff.get(reverse("financial:pay-pages")).content.decode()
-    assert "End this page" not in staff.get(address).content.decode()
+    assert "End the page" not in staff.get(address).content.decode()
 
 
 def test_the_list_says_when_stripe_is_away(staff: Client, stripe_stub: StripeStub, settings: Any) -> None:
@@ -211,8 +226,77 @@ def test_a_saved_card_is_charged_and_stands_with_method_and_fee(
     assert line.entry.fee_minor > 0
 
 
+def buttons(answer: Any) -> str:
+    return " ".join(answer.text.partition('<footer id="confirm">')[2].partition("</footer>")[0].split())
+
+
+def test_nothing_is_charged_before_the_button_named_amount_and_customer(
+    service: StripeService, ada: StripeCustomer, staff: Client
+) -> None:
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"))
+
+    assert asked.status_code == 200
+    assert ">Charge €49.00 EUR to Ada</button>" in buttons(asked)
+    assert "Visa ••••4242, expires 08/2034 is charged €49.00 EUR at once." in asked.text
+    assert not StripePaymentIntent.objects.exists()
+    assert not StripeRequest.objects.filter(operation__startswith="payment_intents").exists()
+
+
+def test_another_amount_than_the_button_named_is_asked_about_again(
+    service: StripeService, ada: StripeCustomer, staff: Client
+) -> None:
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"))
+
+    again = confirm(staff, asked, amount="490")
+
+    assert ">Charge €490.00 EUR to Ada</button>" in buttons(again)
+    assert not StripePaymentIntent.objects.exists()
+    confirm(staff, again)
+    assert StripePaymentIntent.objects.get().amount_minor == 49_000
+
+
+def test_another_customer_than_the_button_named_is_asked_about_again(
+    service: StripeService, ada: StripeCustomer, staff: Client
+) -> None:
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"))
+    grace = service.create_customer(name="Grace", email="grace@example.com", idempotency_key=uuid.uuid4().hex)
+    method = save(service, grace, "pm_card_visa")
+
+    again = confirm(staff, asked, customer=grace.stripe_id, payment_method=method)
+
+    assert ">Charge €49.00 EUR to Grace</button>" in buttons(again)
+    assert not StripePaymentIntent.objects.exists()
+
+
+def test_a_charge_nobody_knows_the_outcome_of_keeps_its_button(
+    service: StripeService, ada: StripeCustomer, staff: Client, sandbox: Server, settings: Any
+) -> None:
+    settings.FINANCIAL_STRIPE_ATTEMPTS = 1
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"))
+    sandbox.world.faults.load([{"kind": "error_before", "path": "/v1/payment_intents"}])
+
+    answer = confirm(staff, asked)
+
+    sandbox.world.faults.load([])
+    assert answer.status_code == 422 and not StripePaymentIntent.objects.exists()
+    assert ">Charge €49.00 EUR to Ada</button>" in buttons(answer)
+    confirm(staff, answer)
+    assert StripePaymentIntent.objects.count() == 1
+
+
+def test_what_is_wrong_is_said_before_anything_is_asked(
+    service: StripeService, ada: StripeCustomer, staff: Client
+) -> None:
+    answer = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"), amount="0.10")
+
+    assert answer.status_code == 422 and "amount" in errors(answer)
+    assert buttons(answer) == ""
+
+
 def test_money_of_a_saved_card_may_only_be_reserved(service: StripeService, ada: StripeCustomer, staff: Client) -> None:
-    answer = charge(staff, ada, save(service, ada, "pm_card_visa"), capture_later="on")
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"), capture_later="on")
+    assert ">Reserve €49.00 EUR from Ada</button>" in buttons(asked)
+    answer = confirm(staff, asked)
     assert StripePaymentIntent.objects.get().status == "requires_capture"
     assert "The money is reserved" in str(next(iter(get_messages(answer.wsgi_request))))
 
@@ -252,7 +336,7 @@ def test_a_customer_without_a_saved_method_is_sent_a_page(
 ) -> None:
     text = staff.get(f"{NEW}?way=saved&customer={ada.stripe_id}").content.decode()
     assert "Ada has no saved method to charge" in text
-    assert "Charge now" not in text
+    assert 'name="amount"' not in text
 
 
 def test_saved_methods_that_cannot_be_read_are_said_so(staff: Client, stripe_stub: StripeStub, settings: Any) -> None:
@@ -262,13 +346,12 @@ def test_saved_methods_that_cannot_be_read_are_said_so(staff: Client, stripe_stu
     answer = staff.get(f"{NEW}?way=saved&customer={customer.stripe_id}")
     assert answer.status_code == 200
     assert "cannot be read now" in answer.content.decode()
-    assert "Charge now" not in answer.content.decode()
+    assert 'name="amount"' not in answer.content.decode()
 
 
 def test_a_resent_charge_is_made_once(service: StripeService, ada: StripeCustomer, staff: Client) -> None:
-    saved, key = save(service, ada, "pm_card_visa"), uuid.uuid4().hex
-    values = {"customer": ada.stripe_id, "payment_method": saved, "amount": "49", "currency": "eur"}
-    first, second = (post(staff, "saved", key, **values) for _ in range(2))
+    asked = asked_to_charge(staff, ada, save(service, ada, "pm_card_visa"))
+    first, second = (confirm(staff, asked) for _ in range(2))
     assert first["Location"] == second["Location"]
     assert StripePaymentIntent.objects.count() == 1
 

@@ -15,7 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
-from financial import conf, forms, stripe_services
+from financial import conf, forms, money, stripe_services
 from financial.errors import CardDeclined, FinancialError
 from financial.models import MirrorRow, StripeCustomer
 from financial.views.actions.base import Create
@@ -87,10 +87,19 @@ class WaitingCreate(PaymentCreate):
 
 
 class SavedCharge(PaymentCreate):
-    """First whose methods, then which: they are read from Stripe when the form is shown."""
+    """First whose methods, then which: they are read from Stripe when the form is shown. Then what will be charged.
+
+    The last button names amount and customer, and does just that: other values are asked about again.
+    """
 
     form_class, way = forms.SavedMethodForm, "saved"
     trouble = ""
+
+    def before(self, service: stripe_services.StripeService, form: forms.SavedMethodForm) -> HttpResponse | None:
+        if stripe_services.was_sent(self.credential, form.key) or form.shown() is not None:
+            return None
+        form.seal()
+        return self.show(form)
 
     def create(self, service: stripe_services.StripeService, form: forms.SavedMethodForm) -> MirrorRow:
         return _charge(service, form)
@@ -100,7 +109,22 @@ class SavedCharge(PaymentCreate):
         if self._customer:
             form.offer(self._methods(self._customer))
             self._has_methods = bool(form.fields["payment_method"].widget.choices)
+            if form.is_bound and form.is_told():
+                self._state(form, str(self._customer))
+            elif form.is_bound:  # what is corrected is asked about anew
+                form.forget()
         return super().show(form, status)
+
+    def _state(self, form: forms.SavedMethodForm, customer: str) -> None:
+        """Say what the button does, before it does it."""
+        amount = money.with_code(form.amount_minor, form.cleaned_data["currency"])
+        if form.cleaned_data["capture_later"]:
+            self._button = f"Reserve {amount} from {customer}"
+            said = [f"{form.method_words()}: {amount} is reserved at once; capture it on the payment’s page."]
+        else:
+            self._button = f"Charge {amount} to {customer}"
+            said = [f"{form.method_words()} is charged {amount} at once.", "A charge is taken back by a refund only."]
+        self._consequences = [*said, f"{customer} is not there to confirm it; a bank that wants that declines."]
 
     def _find(self, text: str) -> StripeCustomer | None:
         if not text:
@@ -129,6 +153,8 @@ class SavedCharge(PaymentCreate):
             "customer": getattr(self, "_customer", None),
             "has_methods": getattr(self, "_has_methods", False),
             "trouble": self.trouble,
+            "button": getattr(self, "_button", ""),
+            "consequences": getattr(self, "_consequences", ()),
             "asked_customer": self.known()["customer"],
         }
 
