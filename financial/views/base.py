@@ -84,6 +84,12 @@ class Shell:
         """Whose money is on show: a credential's mode, the own books, which are always real money, or nothing."""
         return "house" if self.is_house else self.credential.mode if self.credential else ""
 
+    @property
+    def currency(self) -> str:
+        """The currency most of the Stripe balance moves in; empty for the own books and for who may not see any."""
+        known = self.books.currencies if self.books and not self.is_house else ()
+        return known[0].currency if known else ""
+
 
 class StaffView(View):
     """A page for staff with a permission; unsafe methods need `write_permission` as well."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
+from tests import books
 from tests.views import factory
 
 PAGES = {
@@ -175,6 +178,26 @@ def test_the_mode_is_said_in_words(client, values, words):
     client.force_login(factory.staff(*factory.VIEW_ALL))
 
     assert f"<strong>{words}</strong>" in client.get(url("stripe")).text
+
+
+def where(text):
+    return re.sub(r"<[^>]+>", "", text.partition('<p class="where">')[2].partition("</p>")[0])
+
+
+def test_every_page_says_zone_and_main_currency_near_the_top(client, settings):
+    settings.FINANCIAL_TIME_ZONE = "Europe/Berlin"
+    shop = factory.credential()
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    assert where(client.get(url("products")).text) == "Zone: Europe/Berlin"
+
+    books.booked(shop, currency="usd")
+    for _ in range(2):
+        books.booked(shop, currency="eur")
+
+    assert where(client.get(url("products")).text) == "Main currency and zone: EUR · Europe/Berlin"
+    assert where(client.get(url("house")).text) == "Zone: Europe/Berlin"
+    client.force_login(factory.staff("view_stripeproduct"))
+    assert where(client.get(url("products")).text) == "Zone: Europe/Berlin"
 
 
 def test_the_shell_leads_home_and_signs_out_where_the_site_has_addresses_for_it(client, settings):
