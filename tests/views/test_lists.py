@@ -454,3 +454,16 @@ def test_a_subscription_tells_when_it_is_billed_again(
     line = subscription_row(subscription)
 
     assert line.next_invoice_at == (subscription.current_period_end_at if is_billed_again else None)
+
+
+def test_the_periods_of_products_keep_filters_that_htmx_applied(credential: StripeCredential, staff: Client) -> None:
+    make.product(credential)
+    address = reverse("financial:products")
+
+    whole = staff.get(address).text
+    part = staff.get(address, {"status": "active", "period": "7d"}, headers={"HX-Request": "true"}).text
+
+    assert 'id="revenue-of">' in whole
+    periods = part.partition('<div class="row" id="revenue-of" hx-swap-oob="true">')[2].partition("</div>")[0]
+    assert 'href="?status=active&amp;period=30d"' in periods
+    assert re.search(r'href="\?status=active&amp;period=7d"[^>]* aria-current="true"', periods)

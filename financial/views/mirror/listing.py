@@ -75,6 +75,8 @@ class MirrorList(StaffView):
     keeps_figures: ClassVar[bool] = False
     has_sums: ClassVar[bool] = False
     export_header: ClassVar[tuple[str, ...]] = ()
+    # A template outside the table that keeps the filters: swapped along with it, as the tabs are.
+    follows: ClassVar[str] = ""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if self.credential is None:
@@ -159,6 +161,7 @@ class MirrorList(StaffView):
             "is_beyond_sums": self.has_sums and count.is_more,
             "base": base,
             "sort": self.request.GET.get("sort", ""),
+            "follows": self.follows,
             "name": self.name,
             "noun": self.noun,
             "export_query": f"{base}&format=csv" if base else "format=csv",

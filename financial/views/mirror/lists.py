@@ -37,6 +37,7 @@ class ProductList(MirrorList):
     section, permission = "products", "financial.view_stripeproduct"
     write_permission = "financial.run_sync"
     model, filterset, name, noun = StripeProduct, filters.ProductFilter, "products", "product"
+    follows = "financial/_product_periods.html"
     sorts = {"date": "created_at", "name": "name"}
     columns = (
         Column("Product", "name"),
