@@ -15,13 +15,19 @@ from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential
 from financial.views.base import StaffView
 
-PREFILLED = ("by", "start", "end", "currency")  # fields an address may fill in: a payout's page leads here
+HOUSE = "house"
+# Fields an address may fill in: the ledger and a payout's page lead here.
+PREFILLED = ("books", "by", "start", "end", "currency")
 PROOF_SECONDS = 60  # a person waits for it
 
 
 class ExportForm(forms.Form):
-    """Which books, in which shape. Every field but the format may stay empty."""
+    """Which books, in which shape. Every field but the format may stay empty.
 
+    Without a credential there are only the own books.
+    """
+
+    books = forms.ChoiceField(label="Books of", required=False)
     format = forms.ChoiceField(choices=list(exporting.FORMAT_LABELS.items()), initial="csv")
     by = forms.ChoiceField(
         label="One row per",
@@ -36,14 +42,16 @@ class ExportForm(forms.Form):
 
     def __init__(
         self,
-        credential: StripeCredential,
+        credential: StripeCredential | None,
         data: QueryDict | None = None,
         *,
         initial: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self._credential = credential
-        held = exporting.currencies(credential)
+        stripe = [("", f"{credential.name} at Stripe, {credential.mode}")] if credential else []
+        self.fields["books"].choices = [*stripe, (HOUSE, "Own books, outside Stripe")]  # type: ignore[attr-defined]
+        held = sorted({*(exporting.currencies(credential) if credential else ()), *exporting.currencies(None)})
         self.fields["currency"].choices = [("", "All"), *((code, code.upper()) for code in held)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -59,7 +67,8 @@ class ExportForm(forms.Form):
         chosen = self.cleaned_data
         start: dt.date | None = chosen["start"]
         by = exporting.By(chosen["by"] or "transaction")
-        return exporting.Wanted(self._credential, chosen["format"], by, start, chosen["end"], chosen["currency"])
+        credential = None if chosen["books"] == HOUSE else self._credential
+        return exporting.Wanted(credential, chosen["format"], by, start, chosen["end"], chosen["currency"])
 
 
 class ExportPage(StaffView):
@@ -71,10 +80,11 @@ class ExportPage(StaffView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = {name: request.GET[name][:40] for name in PREFILLED if name in request.GET}
-        return self._form(ExportForm(self.credential, initial=asked) if self.credential else None)
+        has_books = self.credential is not None or bool(exporting.currencies(None))
+        return self._form(ExportForm(self.credential, initial=asked) if has_books else None)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
-        if self.credential is None:
+        if self.credential is None and request.POST.get("books") != HOUSE:
             raise NoActiveCredential
         form = ExportForm(self.credential, request.POST)
         if not form.is_valid():

@@ -60,6 +60,29 @@ def test_a_download_is_streamed_and_named_after_what_is_in_it(page, shop):
     assert [line["amount"] for line in lines] == ["10.00", "-10.00"]
 
 
+def test_own_books_are_exported_from_the_page_too(page, shop):
+    books.booked(shop, amount_minor=1000)
+    books.by_hand(amount_minor=500, currency="usd")
+    text = page.get(PAGE, {"books": "house"}).text
+    assert '<option value="house" selected>' in text
+
+    answer = page.post(PAGE, {"format": "csv", "books": "house"})
+
+    assert answer["Content-Disposition"] == 'attachment; filename="books-house.csv"'
+    amounts = {line["amount"] for line in csv.DictReader(io.StringIO(body(answer).decode(), newline=""))}
+    assert amounts == {"5.00", "-5.00"}
+    assert AuditEvent.objects.get().credential is None
+
+
+def test_own_books_are_exported_without_a_stripe_account(page):
+    books.by_hand(amount_minor=500, currency="usd")
+
+    text = page.get(PAGE).text
+
+    assert '<option value="house">Own books' in text and "at Stripe" not in text
+    assert page.post(PAGE, {"format": "csv", "books": "house"}).status_code == 200
+
+
 def test_a_download_is_written_down(page, shop):
     books.booked(shop)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import Max, QuerySet, Sum
@@ -61,6 +62,7 @@ class TransactionList(MirrorList):
     model, filterset, name, noun = Transaction, TransactionFilter, "transactions", "transaction"  # type: ignore[assignment]
     sorts = {"date": "occurred_at"}
     more_filters = ("account", "figure", "customer", "currency")
+    follows = "financial/_ledger_export.html"
     columns = (
         Column("Date", "date"),
         Column("Transaction"),
@@ -104,6 +106,7 @@ class TransactionList(MirrorList):
             "account": Account.objects.filter(code=asked["account"]).first() if "account" in asked else None,
             "account_sums": self._account_sums(credential, found, count),
             "is_house": credential is None,
+            "books_query": _books_query(credential, found),
             "can_add": self.can("financial.add_transaction"),
             "unbookable": () if context["is_filtered"] else self._unbookable(credential),
             "suspended": () if context["is_filtered"] or credential is None else reports.suspended(credential),
@@ -207,6 +210,18 @@ def _line(row: Transaction, link: Any, charges: dict[str, StripeCharge], payouts
         payment.customer if payment else charge.customer if charge else None,
         payouts.get(row.balance_transaction_id or 0) or (row.source_stripe_id if row.source_type == "payout" else ""),
     )
+
+
+def _books_query(credential: StripeCredential | None, found: TransactionFilter) -> str:
+    """Return which books are exported from here: those of the list, in the days and the currency of its filters."""
+    asked = found.asked("date_from", "date_to", "currency") if found.is_valid() else {}
+    wanted = {
+        "books": "" if credential else "house",
+        "start": asked.get("date_from", ""),
+        "end": asked.get("date_to", ""),
+        "currency": asked.get("currency", "").lower(),
+    }
+    return urlencode({name: value for name, value in wanted.items() if value})
 
 
 def _plain(rows: QuerySet[Any]) -> QuerySet[Any]:

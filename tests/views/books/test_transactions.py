@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import html
 import io
 import re
 from typing import Any
@@ -317,7 +318,42 @@ def test_text_from_stripe_is_escaped(shop: StripeCredential, page: Client) -> No
     assert hostile not in page.get(reverse("financial:transaction", args=[row.pk])).text
 
 
+def export_address(text: str) -> str:
+    found = re.search(r'id="export-books" href="([^"]+)"', text)
+    assert found
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_the_export_of_the_books_keeps_days_and_currency(
+    shop: StripeCredential, page: Client, headers: dict[str, str]
+) -> None:
+    books.booked(shop, currency="eur")
+    asked = {"date_from": "2026-10-01", "date_to": "2026-10-31", "currency": "EUR", "kind": "payment"}
+
+    text = page.get(LIST, asked, headers=headers).text
+
+    assert export_address(text) == reverse("financial:exports") + "?start=2026-10-01&end=2026-10-31&currency=eur"
+    assert ('hx-swap-oob="true"' in text) == bool(headers)
+    form = page.get(export_address(text)).text
+    assert 'name="start" value="2026-10-01"' in form and '<option value="eur" selected>' in form
+
+
+def test_filters_that_are_not_valid_reach_no_export(shop: StripeCredential, page: Client) -> None:
+    text = page.get(LIST, {"date_from": "soon"}).text
+
+    assert export_address(text) == reverse("financial:exports")
+
+
 # The books of the house
+
+
+def test_own_books_lead_to_their_own_export(shop: StripeCredential, page: Client) -> None:
+    books.by_hand()
+
+    address = export_address(page.get(reverse("financial:house")).text)
+
+    assert address == reverse("financial:exports") + "?books=house"
 
 
 def test_own_books_are_apart_from_those_of_a_stripe_account(shop: StripeCredential, page: Client) -> None:
