@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q
@@ -17,7 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
-from django.urls import reverse
+from django.urls import Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -26,7 +27,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from financial import audit, conf, reports, search, stripe_services
 from financial.errors import FinancialError, GatewayError, NoActiveCredential
-from financial.models import AuditEvent, StripeCredential
+from financial.models import AuditEvent, StripeCredential, StripeWebhookEvent, Transaction
 
 SESSION_CREDENTIAL = "financial_credential"
 WRITE_PERMISSION = "financial.manage_stripe"
@@ -262,10 +263,40 @@ class CredentialSwitch(StaffView):
 
     def post(self, request: HttpRequest) -> HttpResponseRedirect:
         picked = request.POST.get("credential", "")
-        if not picked.isdecimal() or not StripeCredential.objects.filter(pk=int(picked[:18])).exists():
+        chosen = StripeCredential.objects.filter(pk=int(picked[:18])).first() if picked.isdecimal() else None
+        if chosen is None:
             raise Http404("There is no such credential.")
-        request.session[SESSION_CREDENTIAL] = int(picked)
-        return redirect(safe_next(request, reverse("financial:stripe")))
+        request.session[SESSION_CREDENTIAL] = chosen.pk
+        wanted = safe_next(request, reverse("financial:stripe"))
+        landing = _landing(wanted, chosen)
+        if landing != wanted:
+            messages.info(request, f"What you looked at is not of {chosen.name}; this is what that account has.")
+        return redirect(landing)
+
+
+def _landing(wanted: str, credential: StripeCredential) -> str:
+    """Return the address wanted; where that is of one object this account does not have, the list of its section."""
+    path = wanted.partition("?")[0]
+    try:
+        match = resolve("/" + path.removeprefix(get_script_prefix()))
+    except Resolver404:
+        return wanted
+    if match.app_name != "financial" or _has(credential, match):
+        return wanted
+    section = getattr(getattr(match.func, "view_class", None), "section", "")
+    return reverse(next((item.url_name for item in NAV if item.section == section), "financial:stripe"))
+
+
+def _has(credential: StripeCredential, match: ResolverMatch) -> bool:
+    """Whether a page is of no object in particular, or of one that this account has."""
+    named = match.kwargs
+    if "stripe_id" in named:
+        return search.page_of(credential, named["stripe_id"]) is not None
+    if "event_id" in named:
+        return StripeWebhookEvent.objects.filter(credential=credential, event_id=named["event_id"]).exists()
+    if match.url_name == "transaction":  # own books are of every account
+        return Transaction.objects.filter(Q(credential=credential) | Q(credential=None), pk=named["pk"]).exists()
+    return True
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

@@ -146,6 +146,55 @@ def test_switching_shows_the_other_accounts_rows(client):
     assert second.name in client.get(url("stripe")).text  # the way back
 
 
+@pytest.fixture
+def two_accounts(client):
+    client.force_login(factory.staff(*factory.VIEW_ALL))
+    return factory.credential(account_id="acct_1"), factory.credential(account_id="acct_2")
+
+
+def switched(client, to, name, *args):
+    return client.post(url("credential-switch"), {"credential": to.pk, "next": reverse(f"financial:{name}", args=args)})
+
+
+@pytest.mark.parametrize(("name", "section"), [("payment", "payments"), ("payment-refund", "payments")])
+def test_switching_on_the_page_of_one_object_leads_to_the_list_of_its_section(client, two_accounts, name, section):
+    first, second = two_accounts
+    paid = factory.payment(second)
+
+    answer = switched(client, first, name, paid.stripe_id)
+
+    assert answer.url == url(section)
+    assert f"is not of {first.name}" in client.get(answer.url).text
+
+
+def test_switching_stays_where_the_other_account_has_the_object_too(client, two_accounts):
+    first, second = two_accounts
+    for shop in two_accounts:
+        factory.customer(shop, stripe_id="cus_same")
+
+    answer = switched(client, first, "customer", "cus_same")
+
+    assert answer.url == reverse("financial:customer", args=["cus_same"])
+    assert "is not of" not in client.get(answer.url).text
+
+
+def test_switching_on_a_transaction_or_an_event_leads_to_their_lists(client, two_accounts):
+    first, second = two_accounts
+    event = factory.event(second)
+
+    assert switched(client, first, "transaction", books.booked(second).pk).url == url("transactions")
+    assert switched(client, first, "event", event.event_id).url == url("events")
+    assert switched(client, second, "event", event.event_id).url == reverse("financial:event", args=[event.event_id])
+
+
+def test_switching_on_own_books_stays_there(client, two_accounts):
+    own = books.by_hand()
+
+    assert switched(client, two_accounts[0], "transaction", own.pk).url == reverse(
+        "financial:transaction", args=[own.pk]
+    )
+
+
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example", ""]
 )
