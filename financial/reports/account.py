@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -200,8 +200,8 @@ def trouble(credential: StripeCredential, period: Period) -> Trouble:
     return Trouble(bounded_count(_failed(credential, period)), bounded_count(disputes))
 
 
-def recent(credential: StripeCredential, kind: str = "") -> Recent:
-    """Return the newest payments and subscriptions, and what happened last, of one `kind` or all; six queries at most."""
+def recent(credential: StripeCredential, kinds: Collection[str] = ACTIVITIES.keys()) -> Recent:
+    """Return the newest payments and subscriptions, and what happened last of these `kinds`; six queries at most."""
 
     def newest(model: type[MirrorRow], *related: str) -> tuple[Any, ...]:
         rows = model.objects.of(credential).alive().filter(created_at__isnull=False).newest()
@@ -213,7 +213,7 @@ def recent(credential: StripeCredential, kind: str = "") -> Recent:
     happened = (
         Activity(row.created_at, name, row)
         for name, (_, model, related) in ACTIVITIES.items()
-        if kind in ("", name)
+        if name in kinds
         for row in (known[name] if name in known else newest(model, *related))
     )
     story = sorted(happened, key=attrgetter("at"), reverse=True)[:ACTIVITY_ROWS]

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
+from django.utils.functional import cached_property
 
 from financial import accounts, charts, conf, money, reports
 from financial.errors import UnknownCurrency
@@ -21,6 +22,12 @@ from financial.views.periods import PeriodPage, first_day
 from financial.views.sample import may_load
 
 PAYOUTS = "financial.view_stripepayout"
+# What activity shows only to those who may see its rows; refunds and disputes are states of payments.
+ACTIVITY_PERMISSIONS = {
+    "subscription": "financial.view_stripesubscription",
+    "customer": "financial.view_stripecustomer",
+    "payout": PAYOUTS,
+}
 
 
 @dataclass(frozen=True)
@@ -171,10 +178,6 @@ class Overview(Dashboard):
         )
 
 
-def _activity_options() -> list[tuple[str, str]]:
-    return [("", "All"), *((kind, label) for kind, (label, *_) in reports.ACTIVITIES.items())]
-
-
 def _currency_options(books: reports.Books) -> list[tuple[str, str]]:
     return [(currency, currency.upper()) for currency in books.currencies]
 
@@ -186,11 +189,17 @@ class StripeDashboard(Dashboard):
     measures = ("gross", "revenue")  # in what customers paid in there are no fees
     permission = "financial.view_stripepaymentintent"
 
+    @cached_property
+    def activities(self) -> dict[str, str]:
+        """The kinds of activity one may see, with their labels."""
+        needed = {name: ACTIVITY_PERMISSIONS.get(name, self.permission) for name in reports.ACTIVITIES}
+        return {name: label for name, (label, *_) in reports.ACTIVITIES.items() if self.can(needed[name])}
+
     @property
     def activity(self) -> str:
         """The kind of activity asked for; empty for all."""
         wanted = self.request.GET.get("activity", "")
-        return wanted if wanted in reports.ACTIVITIES else ""
+        return wanted if wanted in self.activities else ""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if self.credential is None:
@@ -206,8 +215,8 @@ class StripeDashboard(Dashboard):
                 "trouble": reports.trouble(self.credential, self.period),
                 "attention": reports.attention(self.credential, self.period),
                 "unread": self._unread(self.credential),
-                "recent": reports.recent(self.credential, self.activity),
-                "activities": self.choices("activity", _activity_options(), self.activity),
+                "recent": reports.recent(self.credential, [self.activity] if self.activity else self.activities),
+                "activities": self.choices("activity", [("", "All"), *self.activities.items()], self.activity),
                 "books": books,
                 "cards": self.cards(books),
                 **self.of_days(first_day(books)),

@@ -556,3 +556,50 @@ def test_what_programs_of_others_said_of_the_books_is_shown(page, shop, address)
     assert "Verified by beancount, 1,204 entries, 0 differences" in text
     assert "Refused by hledger, 1,204 entries, 1 difference" in text
     assert reverse("financial:exports") in text
+
+
+def story(text):
+    return text.partition('id="activity-title"')[2].partition("</section>")[0]
+
+
+@pytest.mark.parametrize(
+    ("permission", "words"),
+    [
+        ("view_stripecustomer", "became a customer"),
+        ("view_stripesubscription", "subscribed to"),
+        ("view_stripepayout", "paid out to the bank"),
+    ],
+)
+def test_activity_shows_only_what_one_may_see(client, shop, permission, words):
+    factory.customer(shop, name="Grace")
+    factory.subscription(shop)
+    StripePayout.objects.create(credential=shop, stripe_id="po_1", status="paid", created_at=factory.NOW)
+    kind = permission.removeprefix("view_stripe")
+
+    client.force_login(factory.staff("view_stripepaymentintent"))
+    without = story(client.get(STRIPE, {"activity": kind}).text)
+    client.force_login(factory.staff("view_stripepaymentintent", permission))
+    shown = story(client.get(STRIPE, {"activity": kind}).text)
+
+    assert words not in without and f"activity={kind}" not in without
+    assert words in shown and f"activity={kind}" in shown
+
+
+def test_a_guests_refund_leads_to_its_payment(page, shop):
+    paid = factory.payment(shop, customer=None)
+    factory.refund(shop, payment_intent=paid, amount_minor=500)
+
+    told = story(page.get(STRIPE, {"activity": "refund"}).text)
+
+    assert re.search(rf'href="{reverse("financial:payment", args=[paid.stripe_id])}"><.*?5\.00.*?</a> refunded', told)
+
+
+def test_what_needs_attention_links_only_where_one_may_go(client, shop):
+    sell(shop)
+    factory.event(shop, state="dead")
+    client.force_login(factory.staff("view_stripepaymentintent"))
+
+    text = client.get(STRIPE).text.partition("<main")[2]
+
+    assert reverse("financial:events") not in text
+    assert reverse("financial:subscriptions") not in text
