@@ -87,7 +87,7 @@ def test_a_moment_tells_the_accounts_time_and_utc(settings):
 
     assert 'datetime="2026-10-15T12:00:00+00:00"' in written
     assert 'title="15 Oct 2026, 14:00:00 CEST · 15 Oct 2026, 12:00:00 UTC"' in written
-    assert ">15 Oct 2026, 14:00 CEST</time>" in written
+    assert 'data-exact="15 Oct 2026, 14:00 CEST · 12:00 UTC"><span>15 Oct 2026, 14:00 CEST</span></time>' in written
 
 
 def test_a_relative_moment_holds_the_exact_one_beside_it(settings):
@@ -96,7 +96,21 @@ def test_a_relative_moment_holds_the_exact_one_beside_it(settings):
     with time_machine.travel(NOW, tick=False):
         written = tags.when(NOW - dt.timedelta(hours=5))
 
-    assert 'data-exact="15 Oct 2026, 09:00 CEST"><span>5 hours ago</span>' in written
+    assert 'data-exact="15 Oct 2026, 09:00 CEST · 07:00 UTC"><span>5 hours ago</span>' in written
+
+
+@pytest.mark.parametrize(
+    ("zone", "exact"),
+    [
+        ("UTC", "15 Oct 2026, 23:30 UTC"),
+        ("Europe/Berlin", "16 Oct 2026, 01:30 CEST · 15 Oct 2026, 23:30 UTC"),
+        ("America/New_York", "15 Oct 2026, 19:30 EDT · 23:30 UTC"),
+    ],
+)
+def test_the_exact_time_tells_utc_where_that_is_another(settings, zone, exact):
+    settings.FINANCIAL_TIME_ZONE = zone
+
+    assert f'data-exact="{exact}"' in tags.when(NOW.replace(hour=23, minute=30))
 
 
 def test_no_moment_is_a_dash():

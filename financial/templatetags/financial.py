@@ -157,7 +157,7 @@ def when(moment: dt.datetime | dt.date | None, style: str = "") -> SafeString | 
     local = moment.astimezone(conf.time_zone())
     utc = moment.astimezone(dt.UTC)
     title = f"{date_format(local, 'j M Y, H:i:s')} {local.tzname()} · {date_format(utc, 'j M Y, H:i:s')} UTC"
-    text, exact = _moment_text(local, style), _moment_text(local, "exact")
+    text, exact = _moment_text(local, style), _with_utc(local, utc)
     if text == exact:
         return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(), title, text)
     # Whoever asks for exact times, and paper, gets the second instead of the first.
@@ -185,6 +185,14 @@ def _moment_text(local: dt.datetime, style: str) -> str:
         return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
     now = timezone.now().astimezone(local.tzinfo)
     return _relative(now - local) or date_format(local, "j M, H:i" if local.year == now.year else "j M Y")
+
+
+def _with_utc(local: dt.datetime, utc: dt.datetime) -> str:
+    """The account's date and time, and the same in UTC where that is another; its day only if that is another, too."""
+    exact = _moment_text(local, "exact")
+    if not local.utcoffset():
+        return exact
+    return f"{exact} · {date_format(utc, 'H:i' if utc.date() == local.date() else 'j M Y, H:i')} UTC"
 
 
 def _relative(age: dt.timedelta) -> str:
