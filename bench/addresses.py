@@ -15,7 +15,7 @@ from bench.account import Account
 from bench.ids import email, stripe_id
 
 DEEP = 0.9  # of all rows lie before a deep page
-# Answered to POST only, of what the account has none of, or asked of Stripe.
+# Answered to POST only, of what the account has none of, only there while it is empty, or asked of Stripe.
 LEFT_OUT = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-filters"}) | {
     "payment-link",
     "checkout-page",
@@ -256,7 +256,7 @@ PAGES: dict[str, Any] = {
     "sync-progress": _progress, "search": _searches, "palette": _searches,
     **dict.fromkeys(
         ("transaction-new", "accounts", "suspense", "proof", "product-new", "customer-new", "payment-new",
-         "subscription-new", "deposits", "sync", "endpoint", "exports", "pay-pages", "sample-data", "style"), _plain),
+         "subscription-new", "deposits", "sync", "endpoint", "exports", "pay-pages", "style"), _plain),
     **{name: _forms(prefix) for prefix, names in FORMS.items() for name in names},
 }  # fmt: skip
 

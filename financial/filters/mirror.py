@@ -170,7 +170,10 @@ class PaymentFilter(MirrorFilter):
         return rows.filter(_amounts("gte", value, ROUND_CEILING))
 
     def at_most(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
-        return rows.filter(_amounts("lte", value, ROUND_FLOOR))
+        found = rows.filter(_amounts("lte", value, ROUND_FLOOR))
+        if value == self.form.cleaned_data.get("amount_from"):  # an index has amounts, whatever the currency
+            found = found.filter(amount_minor__in=sorted({int(value.scaleb(digits)) for digits in (0, 2, 3)}))
+        return found
 
     def by_method(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value == "card":  # most have one

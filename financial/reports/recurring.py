@@ -20,7 +20,7 @@ from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripePro
 from financial.models.mirror import IS_ENDING
 from financial.paging import FEW, NO_LIMIT, CountUpTo
 from financial.recurring import COUNTED_STATUSES, rounded
-from financial.reports.cached import Answer, kept
+from financial.reports.cached import Answer, cached, kept
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
 from financial.reports.periods import midnight
 
@@ -161,7 +161,11 @@ class Headline:
 
 
 def headlines(credential: StripeCredential) -> tuple[Headline, ...]:
-    """Return the figures above the subscriptions, one row per currency, in the order of `mrr`; six queries at most."""
+    """Return the figures above the subscriptions, one row per currency, in the order of `mrr`; eight queries at most."""
+    return cached("headlines", credential, lambda: _headlines(credential), _state(credential))
+
+
+def _headlines(credential: StripeCredential) -> tuple[Headline, ...]:
     spans = _running(credential)
     ending, late = ({row.currency: row for row in _amounts(_of(spans, rows))} for rows in _leaving_and_late(credential))
     return tuple(

@@ -27,7 +27,7 @@ from financial.search.terms import Search
 
 SHOWN = 5
 PAGE_SIZE = 50
-LOOKED_THROUGH = 2_000
+LOOKED_THROUGH = 1_000
 GROUPS: tuple[Source, ...] = sources.SOURCES
 
 

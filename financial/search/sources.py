@@ -85,6 +85,7 @@ class _Money:
     moment: str = "created_at"
     customer: str = "customer"
     states: Any = None
+    indexed: frozenset[str] = frozenset()  # the states an index has in the order of time
 
     def rows(self, scope: Scope) -> QuerySet[Any]:
         found: QuerySet[Any] = self.model._default_manager.of(scope.credential)
@@ -92,17 +93,20 @@ class _Money:
 
     def narrowed(self, scope: Scope) -> Narrowed:
         search, rows = scope.search, self.rows(scope)
-        rest = self.status(search.status) & scope.within_bounds(self.model, self.amount) & self.currency(scope)
+        status = self.status(search.status)
+        rest = scope.within_bounds(self.model, self.amount) & self.currency(scope)
         numbers = [*search.numbers, *([Number(search.last4, None, search.last4)] if search.last4 else ())]
         if scope.about is not None:
             if not self.customer:
                 return Narrowed()
             owned = Branch(rows.filter(**{self.customer: OWNER}), tuple(scope.about))
-            return Narrowed((owned,), self.also(scope, rest, numbers))
+            return Narrowed((owned,), self.also(scope, status & rest, numbers))
         if numbers:
             found = self.by_number(scope, rows, numbers[0])
-            return Narrowed(tuple(map(Branch, found)), self.also(scope, rest, numbers[1:]))
-        return Narrowed((Branch(rows),), rest) if search.operators or search.first else Narrowed()
+            return Narrowed(tuple(map(Branch, found)), self.also(scope, status & rest, numbers[1:]))
+        if search.status in self.indexed:
+            return Narrowed((Branch(rows.filter(status)),), rest)
+        return Narrowed((Branch(rows),), status & rest) if search.operators or search.first else Narrowed()
 
     def also(self, scope: Scope, rest: Q, numbers: Sequence[Number]) -> Q:
         for number in numbers:
@@ -193,13 +197,20 @@ def _subscriptions(scope: Scope) -> Narrowed:
     search = scope.search
     rows = StripeSubscription.objects.of(scope.credential).filter(scope.days("created_at"))
     states = {key: found for key, (_, found) in SUBSCRIPTION_STATES.items()}
-    rest = states.get(search.status, Q(status=search.status)) if search.status else Q()
-    rest &= Q(currency=search.currency) if search.currency else Q()
+    status = states.get(search.status, Q(status=search.status)) if search.status else Q()
+    rest = Q(currency=search.currency) if search.currency else Q()
     if scope.about is not None:
         for number in search.numbers:
             rest &= Q(price__in=_prices(scope, number))
-        return Narrowed((Branch(rows.filter(customer=OWNER), tuple(scope.about)),), rest)
-    return Narrowed() if search.numbers else Narrowed((Branch(rows),), rest)
+        return Narrowed((Branch(rows.filter(customer=OWNER), tuple(scope.about)),), status & rest)
+    if search.numbers:
+        return Narrowed()
+    if search.status in _OF_SEVERAL_STATUSES:
+        return Narrowed((Branch(rows),), status & rest)
+    return Narrowed((Branch(rows.filter(status)),), rest)  # an index has them in the order of time
+
+
+_OF_SEVERAL_STATUSES = ("active", "inactive", "canceling")
 
 
 def _prices(scope: Scope, number: Number) -> QuerySet[Any]:
@@ -239,7 +250,11 @@ def _with_charges(rows: QuerySet[Any]) -> QuerySet[Any]:
     return _lean("customer")(rows).prefetch_related(Prefetch("charges", charges))
 
 
-_PAYMENTS = _Payments(StripePaymentIntent, states=PAYMENT_STATES)
+_PAYMENTS = _Payments(
+    StripePaymentIntent,
+    states=PAYMENT_STATES,
+    indexed=frozenset({"processing", "requires_action", "failed", "canceled", "requires_capture"}),
+)
 _INVOICES = _Invoices(StripeInvoice, amount="total_minor")
 _PAYOUTS = _Payouts(StripePayout, customer="", states=PAYOUT_STATES)
 _REFUNDS = _Money(StripeRefund, customer="payment_intent__customer")
