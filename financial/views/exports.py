@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -15,7 +16,7 @@ from financial.errors import FinancialError, NoActiveCredential
 from financial.models import StripeCredential
 from financial.views.base import StaffView
 
-PREFILLED = ("by", "start", "end", "currency")  # fields an address may fill in: a payout's page leads here
+PREFILLED = ("by", "start", "end", "currency", "payout")  # fields an address may fill in: a payout's page leads here
 PROOF_SECONDS = 60  # a person waits for it
 
 
@@ -33,6 +34,12 @@ class ExportForm(forms.Form):
     start = forms.DateField(label="First day", required=False, widget=forms.DateInput({"type": "date"}))
     end = forms.DateField(label="Last day", required=False, widget=forms.DateInput({"type": "date"}))
     currency = forms.ChoiceField(required=False)
+    payout = forms.CharField(
+        required=False,
+        max_length=255,
+        help_text="Its po_… id: exactly the rows it consists of, whatever their days.",
+        validators=[RegexValidator(r"\Apo_[A-Za-z0-9_]+\Z", "An id such as po_1PgafmB7WZ01zgkW.")],
+    )
 
     def __init__(
         self,
@@ -59,7 +66,9 @@ class ExportForm(forms.Form):
         chosen = self.cleaned_data
         start: dt.date | None = chosen["start"]
         by = exporting.By(chosen["by"] or "transaction")
-        return exporting.Wanted(self._credential, chosen["format"], by, start, chosen["end"], chosen["currency"])
+        return exporting.Wanted(
+            self._credential, chosen["format"], by, start, chosen["end"], chosen["currency"], chosen["payout"]
+        )
 
 
 class ExportPage(StaffView):
@@ -70,7 +79,7 @@ class ExportPage(StaffView):
     write_permission = ""  # nothing is changed; a POST because each is written down, and a check costs much
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        asked = {name: request.GET[name][:40] for name in PREFILLED if name in request.GET}
+        asked = {name: request.GET[name][:255] for name in PREFILLED if name in request.GET}
         return self._form(ExportForm(self.credential, initial=asked) if self.credential else None)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
@@ -105,5 +114,6 @@ class ExportPage(StaffView):
         return self.page("financial/exports.html", context, status=status)
 
     def _record(self, action: str, wanted: exporting.Wanted, **details: Any) -> None:
-        asked = {name: str(getattr(wanted, name) or "") for name in ("format_name", "by", "start", "end", "currency")}
+        names = ("format_name", "by", "start", "end", "currency", "payout")
+        asked = {name: str(getattr(wanted, name) or "") for name in names}
         audit.record(self.request.user, action, credential=wanted.credential, **asked, **details)

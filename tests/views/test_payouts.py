@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 from typing import Any
 
 import pytest
@@ -218,6 +219,27 @@ def test_a_payout_of_another_account_is_not_found(client: Any, shop: StripeCrede
 def test_nothing_yet_leads_to_the_sync(client: Any, shop: StripeCredential) -> None:
     assert "No payouts yet" in page(client)
     assert not StripeBalanceTransaction.objects.exists()
+
+
+def test_its_entries_are_exported_by_its_id(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, 9680, created_at=ARRIVAL, arrival_at=ARRIVAL)
+    journal.book_all(shop, now=ARRIVAL + dt.timedelta(days=1))
+    (address,) = re.findall(r'href="([^"]*exports/[?][^"]*)"', detail(client, made))
+
+    form = client.get(address).text
+    answer = client.post(reverse("financial:exports"), {"format": "csv", "payout": made.stripe_id})
+
+    assert f'name="payout" value="{made.stripe_id}"' in form
+    lines = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+    assert {line["transaction"] for line in lines} == {
+        row.balance_transaction.stripe_id for row in made.rows.select_related("balance_transaction")
+    }
+
+
+def test_what_cannot_be_itemised_is_not_offered_for_export(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, read=False, amount_minor=500, automatic=False, reconciliation_status="not_applicable")
+
+    assert "exports/?" not in detail(client, made)
 
 
 def test_the_rows_of_a_payout_are_a_file(client: Any, shop: StripeCredential) -> None:

@@ -97,7 +97,6 @@ class PayoutDetail(MirrorDetail):
 
     def parts(self, row: StripePayout) -> dict[str, Any]:
         page, is_stale = self._page(row)
-        days = {"start": row.created_at, "end": row.arrival_at} if row.created_at and row.arrival_at else {}
         return {
             "line": payout_line(row),
             "reckoning": reports.reckon(row),
@@ -108,7 +107,7 @@ class PayoutDetail(MirrorDetail):
             "may_match": self.can("financial.change_bankdeposit"),
             "candidates": deposits.candidates(row) if getattr(row, "deposit", None) is None else [],
             "bookings": reports.payout_bookings(row),
-            "export_query": urlencode({"by": "payout", "currency": row.currency, **_days(days)}),
+            "export_query": urlencode({"payout": row.stripe_id}),
         }
 
     def get(self, request: HttpRequest, stripe_id: str) -> HttpResponseBase:
@@ -147,7 +146,3 @@ def _row_lines(payout: StripePayout) -> Iterator[Sequence[Any]]:
             *export.amounts(moved.net_minor, moved.currency), moved.currency, moved.created_at, payout.stripe_id,
             _mode(payout),
         )  # fmt: skip
-
-
-def _days(days: dict[str, Any]) -> dict[str, str]:
-    return {name: f"{moment:%Y-%m-%d}" for name, moment in days.items()}
