@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -208,6 +209,58 @@ def test_the_list_is_exported(client: Any, shop: StripeCredential) -> None:
 
     line = b"".join(answer.streaming_content).decode().splitlines()[1]
     assert line.startswith("po_1,2026-10-19,paid,10437,104.37,usd,yes,1,differs,757,")
+
+
+def test_each_row_leads_to_its_transaction_and_its_payment(client: Any, shop: StripeCredential) -> None:
+    paid = factory.payment(shop)
+    charge = factory.charge(shop, paid, stripe_id="ch_1")
+    factory.refund(shop, stripe_id="re_1", charge=charge, charge_stripe_id="ch_1")
+    StripePayout.objects.create(credential=shop, stripe_id="po_before")
+    made = payout(shop)
+    moved = [
+        books.movement(shop, amount_minor=2900, source_stripe_id="ch_1"),
+        books.movement(shop, "refund", amount_minor=-500, source_stripe_id="re_1"),
+        books.movement(shop, "payout_reversal", amount_minor=100, source_stripe_id="po_before"),
+    ]
+    PayoutRow.objects.bulk_create(PayoutRow(payout=made, balance_transaction=row) for row in moved)
+    journal.book_all(shop, now=ARRIVAL)
+
+    text = detail(client, made)
+
+    for row in moved:
+        assert f'href="{reverse("financial:transaction", args=[row.transaction.pk])}">{row.stripe_id}</a>' in text
+    payment = reverse("financial:payment", args=[paid.stripe_id])
+    assert f'href="{payment}">ch_1</a>' in text and f'href="{payment}">re_1</a>' in text
+    assert f'href="{reverse("financial:payout", args=["po_before"])}">po_before</a>' in text
+
+
+def test_who_may_not_see_the_books_gets_no_links_there(client: Any, shop: StripeCredential) -> None:
+    client.force_login(factory.staff("view_stripepayout"))
+    made = payout(shop, 100)
+    journal.book_all(shop, now=ARRIVAL)
+
+    text = detail(client, made)
+
+    assert "/transactions/" not in text and "txn_own_1" in text
+
+
+def test_a_sum_leads_to_the_rows_it_is_the_sum_of(client: Any, shop: StripeCredential, settings: Any) -> None:
+    settings.FINANCIAL_PAGE_SIZE = 2
+    made = payout(shop, 100, 200, 300)
+    odd = books.movement(shop, "", amount_minor=-70)
+    PayoutRow.objects.create(payout=made, balance_transaction=odd)
+
+    text = detail(client, made, "?category=charge")
+    assert 'href="?category=charge#rows"' in text and 'href="?category=none#rows"' in text
+    assert text.count('data-label="Category"') == 2
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', text)
+    assert detail(client, made, unescape(following)).count('data-label="Category"') == 1
+
+    for category, nets in (("charge", [100, 200, 300]), ("none", [-70]), ("payout", [])):
+        answer = client.get(f"{reverse('financial:payout', args=['po_1'])}?format=csv&category={category}")
+        lines = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+        assert [int(line["net_minor"]) for line in lines] == nets
+    assert "It has none of this category" in detail(client, made, "?category=payout")
 
 
 def test_a_payout_of_another_account_is_not_found(client: Any, shop: StripeCredential) -> None:
