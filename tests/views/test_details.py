@@ -167,6 +167,31 @@ def test_the_number_of_queries_does_not_grow_with_what_belongs_to_it(
     assert connection_queries(lambda: page(staff, name, row.stripe_id)) == few < 40
 
 
+def test_a_payment_leads_to_its_transaction(credential: StripeCredential, staff: Client) -> None:
+    row = make.payment(credential)
+    make.charge(row)
+    booked = make.booking(row, 150, settled=True)
+    ledger = reverse("financial:transaction", args=[booked.transaction_id])
+
+    html = page(staff, "payment", row.stripe_id)
+
+    assert f'href="{ledger}">{booked.balance_transaction.stripe_id}</a>' in html
+    for sentence in ("Booked with an estimated fee", "Stripe’s exact fee of $1.50 USD replaced the estimate"):
+        assert f'<a href="{ledger}">{sentence}</a>' in html
+
+
+def test_who_may_not_see_the_books_is_not_led_there(credential: StripeCredential, client: Client) -> None:
+    row = make.payment(credential)
+    make.charge(row)
+    make.booking(row, settled=True)
+    client.force_login(make.staff("view_stripepaymentintent"))
+
+    html = page(client, "payment", row.stripe_id)
+
+    assert "Booked with an estimated fee" in html
+    assert "/transactions/" not in html
+
+
 def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:
     payment = make.payment(
         credential,

@@ -44,6 +44,21 @@ DECLINES = {
 }
 
 
+# Who may open the pages that sentences lead to.
+_PERMISSIONS = {
+    "transaction": "financial.view_transaction",
+    "payout": "financial.view_stripepayout",
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a sentence leads, for those with the permission."""
+
+    address: str
+    permission: str
+
+
 @dataclass(frozen=True)
 class Happening:
     """One sentence; `tone` and `icon` as badges have them."""
@@ -53,7 +68,7 @@ class Happening:
     tone: str = "muted"
     icon: str = "dot"
     note: str = ""
-    address: str = ""
+    link: Link | None = None
 
 
 def decline_words(code: str) -> str:
@@ -147,14 +162,14 @@ def _notices(payment: StripePaymentIntent) -> Iterator[Happening]:
 def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
     if booking is None:
         return
-    entry = booking.transaction
+    entry, link = booking.transaction, _to("transaction", booking.transaction_id)
     exact = f"Stripe’s exact fee of {money.with_code(entry.fee_minor, entry.currency)}"
     if booking.settled_at == entry.created_at:  # the exact fee was known at once
-        yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check")
+        yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check", link=link)
         return
-    yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check")
+    yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check", link=link)
     if booking.settled_at:
-        yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check")
+        yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check", link=link)
 
 
 def _audited(credential: StripeCredential, stripe_id: str) -> Iterator[Happening]:
@@ -174,16 +189,16 @@ def _moved(credential: StripeCredential, charges: list[str]) -> Iterator[Happeni
         amount = money.with_code(row.amount_minor, row.currency)
         text = f"{row.get_kind_display()} of {amount} booked on {row.booked_on:%d %b %Y}"
         note = f"fee {money.with_code(row.fee_minor, row.currency)}" if row.fee_minor else ""
-        yield Happening(row.occurred_at, text, "muted", "ledger", note, reverse("financial:transaction", args=[row.pk]))
+        yield Happening(row.occurred_at, text, "muted", "ledger", note, _to("transaction", row.pk))
     movements = [link.transaction.balance_transaction_id for link in found]
     rows = PayoutRow.objects.filter(balance_transaction__in=movements).select_related("payout", "balance_transaction")
     for listed in rows.defer("payout__payload", "payout__private", "balance_transaction__payload")[:EVENTS_MAX]:
         payout, moved = listed.payout, listed.balance_transaction
         net = money.with_code(moved.net_minor, moved.currency)
         whole = money.with_code(payout.amount_minor, payout.currency)
-        address = reverse("financial:payout", args=[payout.stripe_id])
+        link = _to("payout", payout.stripe_id)
         text = f"{net} in the payout of {whole}"
-        yield from _made(payout.arrival_at, text, "info", "payouts", payout.stripe_id, address)
+        yield from _made(payout.arrival_at, text, "info", "payouts", payout.stripe_id, link)
 
 
 def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
@@ -196,10 +211,14 @@ def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]
 
 
 def _made(
-    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = "", address: str = ""
+    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = "", link: Link | None = None
 ) -> Iterator[Happening]:
     if at is not None:
-        yield Happening(at, text, tone, icon, note, address)
+        yield Happening(at, text, tone, icon, note, link)
+
+
+def _to(page: str, key: str | int) -> Link:
+    return Link(reverse(f"financial:{page}", args=[key]), _PERMISSIONS[page])
 
 
 def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
