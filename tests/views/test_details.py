@@ -55,6 +55,7 @@ def objects(credential: StripeCredential, **text: str) -> dict[str, Any]:
         customer=customer,
         subscription=subscription,
         number=text.get("name", "A-1"),
+        payment_intent_stripe_id=payment.stripe_id,
         total_minor=2999,
         currency="usd",
         status="paid",
@@ -161,7 +162,12 @@ def test_the_number_of_queries_does_not_grow_with_what_belongs_to_it(
         payment = make.payment(credential, made["customer"])
         make.charge(payment)
         make.booking(payment)
-        make.subscription(price, made["customer"])
+        subscription = make.subscription(price, made["customer"])
+        for of in (subscription, made["subscription"]):
+            StripeInvoice.objects.create(
+                credential=credential, stripe_id=f"in_{of.pk}_{payment.pk}", customer=made["customer"], subscription=of,
+                payment_intent_stripe_id=payment.stripe_id, currency="usd", created_at=make.NOON,
+            )  # fmt: skip
         make.price(made["product"])
     page(staff, name, row.stripe_id)  # what is kept ended with these writes
     assert connection_queries(lambda: page(staff, name, row.stripe_id)) == few < 40
@@ -190,6 +196,31 @@ def test_who_may_not_see_the_books_is_not_led_there(credential: StripeCredential
 
     assert "Booked with an estimated fee" in html
     assert "/transactions/" not in html
+
+
+def test_a_renewal_not_paid_leads_to_its_payment_and_back(credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential)
+    price = make.price(make.product(credential, name="Novel club"), type="recurring")
+    late = make.subscription(price, customer, status="past_due", latest_invoice_stripe_id="in_late")
+    row = make.payment(credential, customer, status="requires_payment_method", error_code="card_declined")
+    StripeInvoice.objects.create(
+        credential=credential, stripe_id="in_late", customer=customer, subscription=late, number="A-7", status="open",
+        payment_intent_stripe_id=row.stripe_id, total_minor=2999, currency="usd", created_at=make.NOON,
+    )  # fmt: skip
+    payment, subscription = (
+        reverse(f"financial:{name}", args=[of.stripe_id]) for name, of in (("payment", row), ("subscription", late))
+    )
+
+    html = page(staff, "subscription", late.stripe_id)
+    assert f'<a href="{payment}">See the payment</a>' in html
+    assert f'<a href="{payment}">Invoice A-7 of $29.99 USD (open)</a>' in html
+    assert "Failed payment of invoice A-7" in plain(html)
+    assert f'href="{payment}"' in page(staff, "customer", customer.stripe_id)
+
+    html = page(staff, "payment", row.stripe_id)
+    assert f'<a href="{subscription}">Novel club</a>' in html
+    assert 'href="https://dashboard.stripe.com/test/invoices/in_late"' in html
+    assert "Invoice A-7" in plain(html)
 
 
 def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:

@@ -119,7 +119,7 @@ class CustomerDetail(MirrorDetail):
             "payment_count": bounded_count(payments),
             "subscriptions": self.newest_subscriptions(customer=row),
             "subscription_count": BoundedCount(line.subscriptions),
-            "invoices": row.invoices.newest()[:NEWEST],
+            "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
         }
 
@@ -138,6 +138,7 @@ class PaymentDetail(MirrorDetail):
         return {
             "line": line,
             "standing": standing,
+            "invoice_url": dashboard_url("invoices", standing.invoice) if standing.invoice else "",
             "actions": standing.actions if self.can() else (),
             "attempts": sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST],
             "refunds": row.refunds.newest()[:NEWEST],
@@ -161,6 +162,7 @@ class SubscriptionDetail(MirrorDetail):
     def parts(self, row: StripeSubscription) -> dict[str, Any]:
         terms = stripe_services.terms_of(row)
         mrr = recurring.mrr_of(row.credential, "subscription", [row.stripe_id])
+        invoices = rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST])
         return {
             "line": rows.subscription_row(row, mrr.get(row.stripe_id, ())),
             "terms": terms,
@@ -169,8 +171,9 @@ class SubscriptionDetail(MirrorDetail):
             "actions": subscription_words.possible(row, terms) if self.can() else (),
             "has_next": row.status in subscription_words.CHANGEABLE,
             "pay_url": self._pay_url(row),
-            "invoices": row.invoices.newest()[:NEWEST],
-            "timeline": timeline.of_subscription(row),
+            "invoices": invoices,
+            "unpaid": _unpaid(row, invoices),
+            "timeline": timeline.of_subscription(row, invoices),
         }
 
     def _pay_url(self, row: StripeSubscription) -> str:
@@ -179,3 +182,11 @@ class SubscriptionDetail(MirrorDetail):
             return ""
         newest = row.invoices.filter(stripe_id=row.latest_invoice_stripe_id, status="open").first()
         return stripe_services.hosted_invoice_url(newest) if newest else ""
+
+
+def _unpaid(row: StripeSubscription, invoices: list[rows.InvoiceRow]) -> rows.PaymentRow | None:
+    """Return the payment that a renewal waits for."""
+    if row.status not in ("past_due", "unpaid", "incomplete"):
+        return None
+    latest = row.latest_invoice_stripe_id
+    return next((line.payment for line in invoices if line.invoice.stripe_id == latest), None)

@@ -16,6 +16,7 @@ from financial.models import (
     StripeCharge,
     StripeCredential,
     StripeCustomer,
+    StripeInvoice,
     StripePaymentIntent,
     StripePayout,
     StripePrice,
@@ -86,6 +87,14 @@ class PaymentRow:
     def actions(self) -> tuple[tuple[str, str], ...]:
         """What can be done with it: a word and the name of its address."""
         return PAYMENT_ACTIONS.get(self.state, ())
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    """One row per invoice, with the payment that is to pay it, if there is one."""
+
+    invoice: StripeInvoice
+    payment: PaymentRow | None
 
 
 @dataclass(frozen=True)
@@ -214,6 +223,15 @@ def payment_row(payment: StripePaymentIntent) -> PaymentRow:
         method_words(latest) if latest else "",
         booked.transaction if booked else None,
     )
+
+
+def invoice_rows(credential: StripeCredential, invoices: Iterable[StripeInvoice]) -> list[InvoiceRow]:
+    """Dress invoices with their payments; three queries with that of the invoices."""
+    invoices = list(invoices)
+    wanted = {invoice.payment_intent_stripe_id for invoice in invoices} - {""}
+    found = with_payment_parts(light(StripePaymentIntent.objects.of(credential)).filter(stripe_id__in=wanted))
+    paid = {payment.stripe_id: payment_row(payment) for payment in found}
+    return [InvoiceRow(invoice, paid.get(invoice.payment_intent_stripe_id)) for invoice in invoices]
 
 
 def method_words(charge: StripeCharge) -> str:

@@ -22,7 +22,7 @@ from financial.models import (
     StripeTransaction,
     StripeWebhookEvent,
 )
-from financial.views.mirror.rows import method_words
+from financial.views.mirror.rows import InvoiceRow, method_words
 
 EVENTS_MAX = 20
 # Stripe: https://docs.stripe.com/declines/codes
@@ -47,6 +47,7 @@ DECLINES = {
 # Who may open the pages that sentences lead to.
 _PERMISSIONS = {
     "transaction": "financial.view_transaction",
+    "payment": "financial.view_stripepaymentintent",
     "payout": "financial.view_stripepayout",
 }
 
@@ -102,14 +103,16 @@ def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent
     return _sorted([*found, *_events(customer.credential, [customer.stripe_id])])
 
 
-def of_subscription(subscription: StripeSubscription) -> list[Happening]:
+def of_subscription(subscription: StripeSubscription, invoices: Iterable[InvoiceRow]) -> list[Happening]:
+    """Tell of a subscription and the invoices at hand, each with its payment."""
     found = list(_made(subscription.created_at, "Subscription created", "info", "subscriptions"))
     found.extend(_made(subscription.trial_end_at, "Trial ends", "info", "clock"))
     found.extend(_made(subscription.canceled_at, "Cancellation asked for", "warn", "alert"))
     found.extend(_made(subscription.ended_at, "Subscription ended", "muted", "cross"))
-    for invoice in subscription.invoices.newest()[:10]:
+    for line in invoices:
+        invoice, link = line.invoice, _to("payment", line.payment.payment.stripe_id) if line.payment else None
         total = f"{money.with_code(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
-        found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}"))
+        found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}", link=link))
     found += _audited(subscription.credential, subscription.stripe_id)
     return _sorted([*found, *_events(subscription.credential, [subscription.stripe_id])])
 
