@@ -6,13 +6,20 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, cast
 
-import django_filters as filters
 from django import forms
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from financial import conf, money, reports
-from financial.filters.base import MirrorFilter, choice_field, customers_like, day_field, state_field, text_field
+from financial import conf, reports
+from financial.filters.base import (
+    MirrorFilter,
+    choice_field,
+    currency_field,
+    customers_like,
+    day_field,
+    state_field,
+    text_field,
+)
 from financial.models import (
     IS_ESTIMATED,
     Account,
@@ -50,9 +57,7 @@ class TransactionFilter(MirrorFilter):
     account = choice_field("by_account", "Account", (), "Any account")
     figure = choice_field("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
     customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
-    currency = filters.CharFilter(
-        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
-    )
+    currency = currency_field()
 
     class Meta:
         model = Transaction
@@ -65,9 +70,7 @@ class TransactionFilter(MirrorFilter):
 
     def is_valid(self) -> bool:
         super().is_valid()
-        code = str(self.form.cleaned_data.get("currency") or "").lower()
-        if code and code not in money.CURRENCIES and "currency" not in self.form.errors:
-            self.form.add_error("currency", f"“{code}” is not a currency Stripe settles in.")
+        self._check_currency("currency", "settles")
         return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -148,9 +151,6 @@ class TransactionFilter(MirrorFilter):
 
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(reports.rows_of(value), status="settled")
-
-    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(currency=value.lower())
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(booked_on__gte=value, occurred_at__gte=_midnight(value) - NEAR)

@@ -444,12 +444,15 @@ def test_trouble_is_counted_and_leads_to_its_rows(page, shop):
     now = timezone.now()
     factory.payment(shop, created_at=now, status="requires_payment_method", error_code="card_declined")
     for status in ("needs_response", "under_review", "lost"):
-        factory.dispute(shop, created_at=now, status=status)
+        paid = factory.payment(shop, created_at=now)
+        factory.charge(shop, paid, disputed=True)
+        factory.dispute(shop, created_at=now, status=status, payment_intent=paid)
 
     text = page.get(STRIPE).text
 
     assert "?status=failed&amp;date_from=" in text
-    assert '?status=disputed">2</a>' in text
+    assert '?dispute=open">2</a>' in text
+    assert page.get(f"{reverse('financial:payments')}?dispute=open").text.count('data-label="Customer"') == 2
 
 
 def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
