@@ -17,12 +17,14 @@ from financial.filters.base import (
     currency_field,
     customers_like,
     day_field,
+    few_or_all,
     state_field,
     text_field,
 )
 from financial.models import (
     IS_ESTIMATED,
     Account,
+    DayTotal,
     Entry,
     StripeBalanceTransaction,
     StripeCharge,
@@ -58,6 +60,7 @@ class TransactionFilter(MirrorFilter):
     figure = choice_field("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
     customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
     currency = currency_field()
+    paid_in = currency_field("Paid in", "of_paid_currency")
 
     class Meta:
         model = Transaction
@@ -71,6 +74,7 @@ class TransactionFilter(MirrorFilter):
     def is_valid(self) -> bool:
         super().is_valid()
         self._check_currency("currency", "settles")
+        self._check_currency("paid_in", "charges")
         return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -151,6 +155,17 @@ class TransactionFilter(MirrorFilter):
 
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(reports.rows_of(value), status="settled")
+
+    def of_paid_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Those a customer paid in a currency, in whatever it was settled; the totals know the days of a rare one."""
+        code = value.lower()
+        of_code = Q(presentment_currency=code)
+        known = DayTotal.objects.filter(of_code, credential=self.credential).order_by()
+        days = {*known.values_list("day", flat=True).distinct()[: FEW + 1]}
+        if self.credential is None or len(days) > FEW:
+            return rows.filter(of_code)
+        waiting = Transaction.objects.estimated().filter(of_code, credential=self.credential)
+        return rows.filter(Q(of_code, booked_on__in=days) | Q(pk__in=few_or_all(waiting)))
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(booked_on__gte=value, occurred_at__gte=_midnight(value) - NEAR)

@@ -102,8 +102,8 @@ def figure_rows(figure: str, currency: str, row: Any = None) -> str:
     return f"{reverse('financial:transactions')}?{urlencode({'figure': figure, **_of_days(currency, row)})}"
 
 
-def _of_days(currency: str, row: Any) -> dict[str, str]:
-    asked = {"currency": currency}
+def _of_days(currency: str, row: Any, name_of_currency: str = "currency") -> dict[str, str]:
+    asked = {name_of_currency: currency}
     for name, day in (("date_from", getattr(row, "start", None)), ("date_to", getattr(row, "last", None))):
         if day:
             asked[name] = day.isoformat()
@@ -111,13 +111,10 @@ def _of_days(currency: str, row: Any) -> dict[str, str]:
 
 
 @register.simple_tag
-def payment_rows(currency: str, period: Any = None) -> str:
-    """The address of the payments of a currency created in a period."""
-    asked = {"currency": currency}
-    for name, day in (("date_from", getattr(period, "start", None)), ("date_to", getattr(period, "last", None))):
-        if day and getattr(period, "start", None):
-            asked[name] = day.isoformat()
-    return f"{reverse('financial:payments')}?{urlencode(asked)}"
+def paid_rows(figure: str, currency: str, row: Any = None) -> str:
+    """The address of the transactions that make up a figure in the currency customers paid in."""
+    asked = {"figure": figure, **_of_days(currency, row, "paid_in")}
+    return f"{reverse('financial:transactions')}?{urlencode(asked)}"
 
 
 @register.simple_tag
