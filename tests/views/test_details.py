@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from financial.models import (
     PayoutRow,
@@ -221,6 +222,23 @@ def test_a_renewal_not_paid_leads_to_its_payment_and_back(credential: StripeCred
     assert f'<a href="{subscription}">Novel club</a>' in html
     assert 'href="https://dashboard.stripe.com/test/invoices/in_late"' in html
     assert "Invoice A-7" in plain(html)
+
+
+def test_the_revenue_of_a_product_leads_to_its_subscriptions_in_that_currency(
+    credential: StripeCredential, staff: Client
+) -> None:
+    product = make.product(credential)
+    subscription = make.subscription(make.price(product, type="recurring", currency="eur"), make.customer(credential))
+    StripeInvoice.objects.create(
+        credential=credential, stripe_id="in_1", subscription=subscription, status="paid", amount_paid_minor=2999,
+        currency="eur", created_at=timezone.now(),
+    )  # fmt: skip
+
+    html = page(staff, "product", product.stripe_id)
+
+    query = f"?product={product.stripe_id}&amp;currency=eur"
+    (address,) = re.findall(rf'<dd><a href="([^"]+{re.escape(query)})"><span class="money">€29.99', html)
+    assert subscription.stripe_id in staff.get(unescape(address)).text
 
 
 def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:
