@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from financial.models import StripePaymentIntent
+from financial.models import StripePaymentIntent, StripeSubscription
 from financial.templatetags import financial as tags
 
 NOW = dt.datetime(2026, 10, 15, 12, 0, tzinfo=dt.UTC)
@@ -113,6 +113,19 @@ def test_a_payment_without_money_after_an_error_has_failed():
     badge = tags.status(StripePaymentIntent(status="requires_payment_method", error_code="card_declined"))
 
     assert "Failed" in badge and 'title="requires_payment_method"' in badge
+
+
+def test_our_word_for_a_state_has_stripes_own_in_its_title():
+    late = StripeSubscription(status="past_due", cancel_at_period_end=True)
+
+    for word, row, shown in (
+        ("refunded", StripePaymentIntent(status="succeeded"), "Refunded"),
+        ("incomplete", StripePaymentIntent(status="requires_confirmation"), "Incomplete"),
+        ("canceling", late, "Canceling"),
+        ("a_new_word", StripePaymentIntent(status="a_new_word"), "A new word"),
+    ):
+        badge = tags.status(word, row)
+        assert f">{shown}</span>" in badge and f'title="{row.status}"' in badge
 
 
 def test_an_unknown_state_is_shown_as_it_is_and_escaped():

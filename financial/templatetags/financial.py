@@ -236,14 +236,16 @@ def lapse(time: dt.timedelta | None) -> str:
 
 
 @register.filter
-def status(row: Any, kind: str = "") -> SafeString:
-    """A badge for a row's `status` or `state`, `{{ payment|status }}`, or for a word, `{{ word|status:"payment" }}`.
+def status(row: Any, of: Any = "") -> SafeString:
+    """A badge for a row's `status` or `state`, `{{ payment|status }}`, or for a word, `{{ word|status:"reckoned" }}`.
 
-    The title holds the word as Stripe (or our own table) spells it; an unknown word is shown as it is.
+    The title holds the word as Stripe (or our own table) spells it; an unknown word is shown as it is. Where our word says
+    more than Stripe's, the row beside it has that: `{{ line.state|status:line.payment }}`.
     """
-    raw = row if isinstance(row, str) else str(getattr(row, "status", None) or getattr(row, "state", ""))
-    kind = kind or ("" if isinstance(row, str) else row._meta.model_name)
-    key = "failed" if getattr(row, "has_failed", False) else raw
+    source = row if isinstance(of, str) else of
+    raw = source if isinstance(source, str) else str(getattr(source, "status", None) or getattr(source, "state", ""))
+    kind = of if of and isinstance(of, str) else "" if isinstance(source, str) else source._meta.model_name
+    key = row if isinstance(row, str) else "failed" if getattr(row, "has_failed", False) else raw
     found = STATUSES.get(kind, {}).get(key) or Status(key.replace("_", " ").capitalize() or "Unknown", "muted", "dot")
     return format_html(
         '<span class="badge {}" title="{}">{}{}</span>', found.tone, raw or "no status", icon(found.icon), found.text
