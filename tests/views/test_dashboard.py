@@ -493,6 +493,21 @@ def test_trouble_is_counted_and_leads_to_its_rows(page, shop):
     assert page.get(f"{reverse('financial:payments')}?dispute=open").text.count('data-label="Customer"') == 2
 
 
+def test_recent_rows_are_in_the_states_of_their_lists(page, shop):
+    now = timezone.now()
+    for charge in ({"disputed": True}, {"refunded": True}, {"amount_refunded_minor": 5}):
+        factory.charge(shop, factory.payment(shop, created_at=now), **charge)
+    factory.subscription(shop, cancel_at_period_end=True, created_at=now)
+
+    text = page.get(STRIPE).text
+    recent = text[text.index("Recent payments") : text.index("Recent activity")]
+
+    lists = [page.get(reverse(f"financial:{name}")).text for name in ("payments", "subscriptions")]
+    for badge in ("Disputed", "Refunded", "Partly refunded", "Canceling"):
+        assert f"{badge}</span>" in recent and any(f"{badge}</span>" in shown for shown in lists)
+    assert 'title="succeeded"' in recent and "Succeeded</span>" not in recent and "Active</span>" not in recent
+
+
 def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
     now = timezone.now()
     StripePayout.objects.create(

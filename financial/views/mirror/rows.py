@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, Q, QuerySet, prefetch_related_objects
 
 from financial import reports
 from financial.filters import customer_state, payment_state
@@ -190,9 +190,18 @@ def light(found: QuerySet[Any], *joined: str) -> QuerySet[Any]:
 
 def with_payment_parts(payments: QuerySet[StripePaymentIntent]) -> QuerySet[StripePaymentIntent]:
     """Let a query of payments bring customer and entry along, and the charges of the whole page in one query."""
-    charges = Prefetch("charges", light(StripeCharge.objects.all()))
     joined = payments.select_related("customer", "stripe_transaction__transaction")
-    return joined.prefetch_related(charges)
+    return joined.prefetch_related(_charges())
+
+
+def _charges() -> Prefetch[str, QuerySet[StripeCharge], str]:
+    return Prefetch("charges", light(StripeCharge.objects.all()))
+
+
+def with_states(payments: Sequence[StripePaymentIntent]) -> list[tuple[StripePaymentIntent, str]]:
+    """Pair payments with what the list shows them as; one query."""
+    prefetch_related_objects(payments, _charges())
+    return [(payment, payment_state(payment, payment.charges.all())) for payment in payments]
 
 
 def payment_rows(credential: StripeCredential, payments: Sequence[StripePaymentIntent]) -> list[PaymentRow]:
