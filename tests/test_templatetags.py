@@ -133,6 +133,13 @@ def test_an_unknown_state_is_shown_as_it_is_and_escaped():
     assert "<script>" not in tags.status("<script>", "payment")
 
 
+def test_codes_are_words_with_stripes_own_in_the_title():
+    assert tags.words("product_not_received") == '<span title="product_not_received">Product not received</span>'
+    assert tags.words("product_not_received", "lower").endswith(">product not received</span>")
+    assert "<script>" not in tags.words("<script>")
+    assert tags.words("") == "—"
+
+
 def test_resources_are_named_as_people_do():
     assert tags.resource_words("payment_intent") == "Payments"
     assert tags.resource_words("balance_transaction") == "Balance transactions"

@@ -213,6 +213,15 @@ def object_word(name: str) -> str:
 
 
 @register.filter
+def words(code: str, style: str = "") -> SafeString | str:
+    """Stripe's snake case as people say it, its own spelling in the title; `words:"lower"` within a sentence."""
+    if not code:
+        return DASH
+    text = code.replace("_", " ")
+    return format_html('<span title="{}">{}</span>', code, text if style == "lower" else text.capitalize())
+
+
+@register.filter
 def duration(row: Any) -> str:
     """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
     if not row.started_at:

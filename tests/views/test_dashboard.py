@@ -515,6 +515,7 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
         failure_code="account_closed", created_at=now,
     )  # fmt: skip
     books.booked(shop, "climate_order_purchase", amount_minor=-300, currency="usd", created_at=now)
+    factory.dispute(shop, reason="product_not_received")
     late = factory.subscription(shop, status="past_due", latest_invoice_stripe_id="in_1", created_at=now)
     StripeInvoice.objects.create(
         credential=shop, stripe_id="in_1", subscription=late, amount_due_minor=4200, currency="usd", status="open",
@@ -523,7 +524,8 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
 
     text = page.get(STRIPE).text
 
-    assert "Payout: account closed" in text and "$77.00" in text
+    assert 'Payout: <span title="account_closed">account closed</span>' in text and "$77.00" in text
+    assert 'Dispute: <span title="product_not_received">product not received</span>' in text
     assert "In suspense" in text and "climate_order_purchase" in text
     assert "2 attempts" in text and "$42.00" in text and "next try" in text
 

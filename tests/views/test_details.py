@@ -241,6 +241,31 @@ def test_the_revenue_of_a_product_leads_to_its_subscriptions_in_that_currency(
     assert subscription.stripe_id in staff.get(unescape(address)).text
 
 
+def test_reasons_are_words_and_disputes_lead_to_where_they_are_answered(
+    credential: StripeCredential, staff: Client
+) -> None:
+    row = objects(credential)["payment"]
+    StripeRefund.objects.update(failure_reason="expired_or_canceled_card")
+    StripeDispute.objects.update(reason="product_not_received")
+
+    html = page(staff, "payment", row.stripe_id)
+
+    assert '<span title="product_not_received">Product not received</span>' in html
+    assert '<span title="expired_or_canceled_card">Expired or canceled card</span>' in html
+    address = f"https://dashboard.stripe.com/test/payments/{row.stripe_id}"
+    assert re.search(rf'Answer in <a href="{address}"', html)
+
+
+def test_a_customer_pays_with_the_card_a_payment_tells_of(credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential, default_payment_method_stripe_id="pm_9")
+    make.charge(make.payment(credential, customer), payload={"payment_method": "pm_8"}, card_last4="1111")
+    assert "Pays with pm_9" in plain(page(staff, "customer", customer.stripe_id))
+
+    make.charge(make.payment(credential, customer), payload={"payment_method": "pm_9"}, card_last4="4444")
+    html = page(staff, "customer", customer.stripe_id)
+    assert '<span title="pm_9">Visa ••••4444</span>' in html
+
+
 def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:
     payment = make.payment(
         credential,

@@ -15,6 +15,7 @@ from financial import conf, reports, stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
+    StripeCharge,
     StripeCustomer,
     StripePaymentIntent,
     StripePrice,
@@ -115,6 +116,7 @@ class CustomerDetail(MirrorDetail):
         return {
             "line": line,
             "since": recurring.paying_since(row.credential, row.stripe_id),
+            "pays_with": _pays_with(row, newest),
             "payments": newest,
             "payment_count": bounded_count(payments),
             "subscriptions": self.newest_subscriptions(customer=row),
@@ -122,6 +124,16 @@ class CustomerDetail(MirrorDetail):
             "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
         }
+
+
+def _pays_with(row: StripeCustomer, newest: list[rows.PaymentRow]) -> str:
+    """Say what the default method is, where one of the newest payments was made with it; one query."""
+    method = row.default_payment_method_stripe_id
+    if not method:
+        return ""
+    charges = StripeCharge.objects.filter(payment_intent__in=[line.payment for line in newest])
+    charge = charges.filter(payload__payment_method=method).defer("payload", "private").newest().first()
+    return rows.method_words(charge) if charge else ""
 
 
 class PaymentDetail(MirrorDetail):
