@@ -274,11 +274,22 @@ def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, 
         error_decline_code="insufficient_funds",
         error_message="Your card has insufficient funds.",
     )
-    make.charge(payment, status="failed", failure_code="insufficient_funds", card_last4="9995")
-    text = plain(page(staff, "payment", payment.stripe_id))
+    make.charge(payment, status="failed", failure_code="expired_card", card_last4="0069")
+    make.charge(payment, status="failed", failure_code="card_declined", card_last4="9995")
+    html = page(staff, "payment", payment.stripe_id)
+    assert '<small title="expired_card">The card has expired.' in html
+    assert '<small title="insufficient_funds">The account behind the card has too little money.' in html
+    text = plain(html)
     assert "Your card has insufficient funds." in text
     assert "too little money" in text
     assert "Visa ••••9995 was declined for $29.99 USD" in text
+
+
+def test_a_failure_without_words_still_has_a_next_step(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential, status="requires_payment_method", error_code="a_new_reason")
+    text = plain(page(staff, "payment", payment.stripe_id))
+    assert "a_new_reason" in text
+    assert "The customer should ask their bank, or pay otherwise." in text
 
 
 def test_the_exact_fee_is_shown_against_its_estimate(credential: StripeCredential, staff: Client) -> None:

@@ -28,6 +28,7 @@ from financial.reports import recurring
 from financial.reports.payment_standing import Standing
 from financial.views import subscription_words
 from financial.views.base import StaffView
+from financial.views.decline_words import decline_words
 from financial.views.mirror import rows, timeline
 
 NEWEST = 10
@@ -152,14 +153,23 @@ class PaymentDetail(MirrorDetail):
             "standing": standing,
             "invoice_url": dashboard_url("invoices", standing.invoice) if standing.invoice else "",
             "actions": standing.actions if self.can() else (),
-            "attempts": sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST],
+            "attempts": _attempts(row),
             "refunds": row.refunds.newest()[:NEWEST],
             "disputes": row.disputes.newest()[:NEWEST],
             "booking": booking,
             "drift_minor": fee_drift_minor(booking) if booking else None,
-            "decline": timeline.decline_words(row.error_decline_code or row.error_code),
+            "decline": decline_words(row.error_decline_code or row.error_code),
             "timeline": timeline.of_payment(row, booking),
         }
+
+
+def _attempts(row: StripePaymentIntent) -> list[tuple[StripeCharge, str, str]]:
+    """Return the newest attempts, each with the code of its failure and what that means."""
+    newest = sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST]
+    codes = [timeline.failure_code(row, charge) for charge in newest]
+    return [
+        (charge, code, decline_words(code, charge.failure_message)) for charge, code in zip(newest, codes, strict=True)
+    ]
 
 
 class SubscriptionDetail(MirrorDetail):

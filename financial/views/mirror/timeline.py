@@ -22,28 +22,10 @@ from financial.models import (
     StripeTransaction,
     StripeWebhookEvent,
 )
+from financial.views.decline_words import decline_words
 from financial.views.mirror.rows import InvoiceRow, method_words
 
 EVENTS_MAX = 20
-# Stripe: https://docs.stripe.com/declines/codes
-DECLINES = {
-    "insufficient_funds": "The account behind the card has too little money. The customer can try later, or pay otherwise.",
-    "lost_card": "The card was reported lost. Ask for another; do not tell the customer why.",
-    "stolen_card": "The card was reported stolen. Ask for another; do not tell the customer why.",
-    "fraudulent": "Stripe suspects fraud. Ask for another way to pay; do not tell the customer why.",
-    "expired_card": "The card has expired. The customer needs to give a new one.",
-    "incorrect_cvc": "The security code was wrong. The customer can type it again.",
-    "incorrect_number": "The card number was wrong. The customer can type it again.",
-    "processing_error": "The bank could not process it. Try again in a while.",
-    "do_not_honor": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
-    "generic_decline": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
-    "card_not_supported": "The card cannot be used for this kind of payment. Ask for another.",
-    "currency_not_supported": "The card does not support this currency. Ask for another.",
-    "authentication_required": "The bank wants the customer to confirm. Send the payment to the customer again.",
-    "withdrawal_count_limit_exceeded": "The card is over its limit. The customer can try later, or pay otherwise.",
-}
-
-
 # Who may open the pages that sentences lead to.
 _PERMISSIONS = {
     "transaction": "financial.view_transaction",
@@ -72,20 +54,21 @@ class Happening:
     link: Link | None = None
 
 
-def decline_words(code: str) -> str:
-    """Return what a decline code means and what to do next, in plain words; nothing for a code without any."""
-    return DECLINES.get(code, "")
-
-
 def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) -> list[Happening]:
     found = list(_payment_itself(payment))
     for charge in payment.charges.all():
-        found.extend(_attempt(charge))
+        found.extend(_attempt(charge, failure_code(payment, charge)))
     charges = [charge.stripe_id for charge in payment.charges.all()]
     found += [*_money_back(payment), *_notices(payment), *_booked(booking), *_moved(payment.credential, charges)]
     ids = [payment.stripe_id, *charges]
     found += _audited(payment.credential, payment.stripe_id)
     return _sorted([*found, *_events(payment.credential, ids)])
+
+
+def failure_code(payment: StripePaymentIntent, charge: StripeCharge) -> str:
+    """Return why an attempt failed: the charge says only “declined”, and of the last one the payment says more."""
+    is_last = payment.has_failed and charge.stripe_id == payment.latest_charge_stripe_id
+    return str((payment.error_decline_code if is_last else "") or charge.failure_code)
 
 
 def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent]) -> list[Happening]:
@@ -131,11 +114,11 @@ def _payment_itself(payment: StripePaymentIntent) -> Iterator[Happening]:
     yield from _made(payment.canceled_at, "Payment canceled", "muted", "cross")
 
 
-def _attempt(charge: StripeCharge) -> Iterator[Happening]:
+def _attempt(charge: StripeCharge, code: str) -> Iterator[Happening]:
     how = method_words(charge) or "The payment method"
     amount = money.with_code(charge.amount_minor, charge.currency)
     if charge.status == "failed":
-        why = decline_words(charge.failure_code) or charge.failure_message
+        why = decline_words(code, charge.failure_message)
         yield from _made(charge.created_at, f"{how} was declined for {amount}", "bad", "cross", why)
     elif charge.status == "pending":
         yield from _made(charge.created_at, f"{how} is being charged {amount}", "info", "clock")
