@@ -319,6 +319,37 @@ def test_the_timeline_is_newest_first_and_names_the_webhooks(credential: StripeC
     assert order == sorted(order)
 
 
+def test_the_timeline_of_a_customer_tells_of_what_went_back_and_leads_there(
+    credential: StripeCredential, staff: Client
+) -> None:
+    made = objects(credential)
+    for _ in range(11):  # the payment with the refund and the dispute is none of the newest ten
+        make.payment(credential, made["customer"])
+    StripeWebhookEvent.objects.create(
+        credential=credential, event_id="evt_7", type="customer.updated", object_stripe_id=made["customer"].stripe_id,
+        body=b"{}", received_at=make.NOON, state="done",
+    )  # fmt: skip
+
+    for number in range(30):
+        StripeRefund.objects.create(
+            credential=credential, stripe_id=f"re_old_{number}", payment_intent=made["payment"], amount_minor=100,
+            currency="usd", status="succeeded", created_at=make.NOON - dt.timedelta(days=number + 1),
+        )  # fmt: skip
+
+    html = page(staff, "customer", made["customer"].stripe_id)
+
+    assert html.count("refunded (succeeded)</a>") == 19  # with the dispute, the newest twenty
+    payment, subscription = (
+        reverse(f"financial:{name}", args=[made[name].stripe_id]) for name in ("payment", "subscription")
+    )
+    assert f'<a href="{payment}">$5.00 USD refunded (succeeded)</a>' in html
+    assert f'<a href="{payment}">Customer disputed $29.99 USD (fraudulent)</a>' in html
+    assert f'<a href="{subscription}">Subscribed to Novel</a>' in html
+    assert html.count(">Payment of $29.99 USD succeeded</a>") == 10
+    event = reverse("financial:event", args=["evt_7"])
+    assert f'<a href="{event}">Webhook customer.updated received</a>' in html
+
+
 def test_what_happened_within_one_second_keeps_its_natural_order(credential: StripeCredential, staff: Client) -> None:
     payment = make.payment(credential)
     make.charge(payment)

@@ -13,7 +13,15 @@ import pytest
 from django.urls import reverse
 
 from financial.ledger import journal
-from financial.models import PayoutReading, PayoutRow, StripeBalanceTransaction, StripeCredential, StripePayout
+from financial.models import (
+    BankDeposit,
+    PayoutReading,
+    PayoutRow,
+    StripeBalanceTransaction,
+    StripeCredential,
+    StripePayout,
+    Transaction,
+)
 from tests import books
 from tests.views import factory
 
@@ -133,6 +141,47 @@ def test_entries_of_the_payout_and_of_its_arrival_are_shown(client: Any, shop: S
     assert "Arrival at the bank" in text
     assert "Assets:PayoutsInTransit" in text
     assert "Assets:Bank" in text
+
+
+def test_the_timeline_of_a_payout_tells_its_life_and_leads_to_the_books(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, 9680)
+    journal.book_all(shop, now=ARRIVAL + dt.timedelta(days=1))
+    PayoutReading.objects.update(read_at=ARRIVAL)
+    BankDeposit.objects.create(
+        credential=shop, payout=made, amount_minor=9680, currency="usd", booked_on=ARRIVAL.date(), identity="1",
+        match=BankDeposit.Match.TRACE,
+    )  # fmt: skip
+
+    text = detail(client, made)
+
+    for told in ("Payout of $96.80 USD made by schedule", "Arrived at the bank", "Deposit of 19 Oct 2026 matched",
+                 "1 row read, they sum up to it"):  # fmt: skip
+        assert told in text
+    for kind, said in (("payout", "Payout of −$96.80 USD"), ("arrival", "Arrival at the bank of $96.80 USD")):
+        row = Transaction.objects.get(kind=kind)
+        address = reverse("financial:transaction", args=[row.pk])
+        assert f'<a href="{address}">{said} booked on {row.booked_on:%d %b %Y}</a>' in text
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("pending", "Waits to be sent, expected at the bank"),
+        ("in_transit", "In transit, expected at the bank"),
+        ("failed", "Was to arrive at the bank, and failed"),
+        ("canceled", "Was to arrive at the bank, and was canceled"),
+    ],
+)
+def test_a_payout_that_is_not_at_the_bank_says_how_far_it_came(
+    client: Any, shop: StripeCredential, status: str, told: str
+) -> None:
+    made = payout(shop, 500, status=status, amount_minor=700)
+    PayoutReading.objects.update(read_at=ARRIVAL)
+
+    text = detail(client, made)
+
+    assert told in text and "Arrived at the bank" not in text
+    assert "1 row read, they do not sum up to it" in text
 
 
 def test_the_day_of_arrival_is_stripes_whatever_the_zone(client: Any, shop: StripeCredential, settings: Any) -> None:

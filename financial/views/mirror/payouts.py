@@ -23,7 +23,7 @@ from financial.models import (
     Transaction,
 )
 from financial.paging import BoundedCount, InvalidPosition, Page, paginate
-from financial.views.mirror import export
+from financial.views.mirror import export, timeline
 from financial.views.mirror.details import MirrorDetail
 from financial.views.mirror.listing import Column, CurrencySum, MirrorList
 
@@ -140,9 +140,10 @@ class PayoutDetail(MirrorDetail):
     def parts(self, row: StripePayout) -> dict[str, Any]:
         page, is_stale = self._page(row)
         chosen = {"category": self._category or NO_CATEGORY} if self._category is not None else {}
+        bookings, reckoning = reports.payout_bookings(row), reports.reckon(row)
         return {
             "line": payout_line(row),
-            "reckoning": reports.reckon(row),
+            "reckoning": reckoning,
             "page": page,
             "is_stale": is_stale,
             "base": urlencode(chosen),
@@ -151,7 +152,8 @@ class PayoutDetail(MirrorDetail):
             "csv_query": urlencode({**chosen, "format": "csv"}),
             "may_match": self.can("financial.change_bankdeposit"),
             "candidates": deposits.candidates(row) if getattr(row, "deposit", None) is None else [],
-            "bookings": reports.payout_bookings(row),
+            "bookings": bookings,
+            "timeline": timeline.of_payout(row, reckoning.state, bookings),
             "export_query": urlencode({"payout": row.stripe_id}),
             "no_category": NO_CATEGORY,
         }

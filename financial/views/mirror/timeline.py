@@ -16,12 +16,18 @@ from financial.models import (
     StripeCharge,
     StripeCredential,
     StripeCustomer,
+    StripeDispute,
     StripePaymentIntent,
+    StripePayout,
     StripeProduct,
+    StripeRefund,
     StripeSubscription,
     StripeTransaction,
     StripeWebhookEvent,
+    Transaction,
 )
+from financial.paging import FEW
+from financial.reports import Booked, Reckoned
 from financial.views.decline_words import decline_words
 from financial.views.mirror.rows import InvoiceRow, method_words
 
@@ -29,8 +35,10 @@ EVENTS_MAX = 20
 # Who may open the pages that sentences lead to.
 _PERMISSIONS = {
     "transaction": "financial.view_transaction",
+    "event": "financial.view_stripewebhookevent",
     "payment": "financial.view_stripepaymentintent",
     "payout": "financial.view_stripepayout",
+    "subscription": "financial.view_stripesubscription",
 }
 
 
@@ -72,18 +80,76 @@ def failure_code(payment: StripePaymentIntent, charge: StripeCharge) -> str:
 
 
 def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent]) -> list[Happening]:
-    """Tell of a customer, their subscriptions and the payments at hand."""
+    """Tell of a customer, their subscriptions, the payments at hand, and what went back or was disputed of any payment."""
     found = list(_made(customer.created_at, "Customer created"))
     for subscription in customer.subscriptions.select_related("price__product").newest()[:10]:
         name = subscription.price.product if subscription.price else subscription.stripe_id
-        found.extend(_made(subscription.created_at, f"Subscribed to {name}", "info", "subscriptions"))
-        found.extend(_made(subscription.ended_at, f"Subscription to {name} ended", "muted", "cross"))
+        link = _to("subscription", subscription.stripe_id)
+        found.extend(_made(subscription.created_at, f"Subscribed to {name}", "info", "subscriptions", link=link))
+        found.extend(_made(subscription.ended_at, f"Subscription to {name} ended", "muted", "cross", link=link))
     for payment in payments:
         tone, icon, word = _outcome(payment)
-        found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon))
+        link = _to("payment", payment.stripe_id)
+        found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon, link=link))
+    found += _taken_from(customer)
     found.extend(_made(customer.deleted_at, "Deleted in Stripe", "bad", "cross"))
     found += _audited(customer.credential, customer.stripe_id)
     return _sorted([*found, *_events(customer.credential, [customer.stripe_id])])
+
+
+def _taken_from(customer: StripeCustomer) -> list[Happening]:
+    """Tell of the newest refunds and disputes of a customer's payments, each leading to its payment; three queries."""
+    newest = StripePaymentIntent.objects.filter(customer=customer).newest()
+    paid: dict[int | None, str] = dict(newest.values_list("pk", "stripe_id")[:FEW])
+    of_these = {"payment_intent__in": list(paid)}
+    found: list[Happening] = []
+    # Without an order: a database would walk all refunds from the newest one instead of looking these up.
+    for refund in StripeRefund.objects.filter(**of_these).order_by().defer("payload", "private")[:FEW]:
+        found.extend(_refunded(refund, _to("payment", paid[refund.payment_intent_id])))
+    for dispute in StripeDispute.objects.filter(**of_these).order_by().defer("payload", "private")[:FEW]:
+        found.extend(_disputed(dispute, _to("payment", paid[dispute.payment_intent_id])))
+    return _sorted(found)[:EVENTS_MAX][::-1]
+
+
+def of_payout(payout: StripePayout, state: str, bookings: Iterable[Booked]) -> list[Happening]:
+    """Tell of a payout read with its reading and its deposit; `state` is how far it is reconciled."""
+    how = "by schedule" if payout.automatic else "by hand"
+    found = list(_made(payout.created_at, f"Payout of {_amount(payout)} made {how}", "info", "payouts"))
+    found += [*_arrival(payout), *_reconciled(payout, state)]
+    for row in (booked.transaction for booked in bookings):
+        text = f"{row.get_kind_display()} of {_amount(row)} booked on {row.booked_on:%d %b %Y}"
+        found.append(Happening(row.occurred_at, text, "muted", "ledger", link=_to("transaction", row.pk)))
+    found += _audited(payout.credential, payout.stripe_id)
+    return _sorted([*found, *_events(payout.credential, [payout.stripe_id])])
+
+
+def _arrival(payout: StripePayout) -> Iterator[Happening]:
+    """Tell of the bank's side; Stripe says when a payout arrives, and of one that failed only why."""
+    if payout.status == "paid":
+        yield from _made(payout.arrival_at, "Arrived at the bank", "ok", "check", payout.trace_id)
+    elif payout.status == "failed":
+        why = _plain(payout.failure_code)
+        yield from _made(payout.arrival_at, "Was to arrive at the bank, and failed", "bad", "cross", why)
+    elif payout.status == "canceled":
+        yield from _made(payout.arrival_at, "Was to arrive at the bank, and was canceled", "muted", "cross")
+    else:
+        way = "In transit" if payout.status == "in_transit" else "Waits to be sent"
+        yield from _made(payout.arrival_at, f"{way}, expected at the bank", "info", "clock")
+    deposit = getattr(payout, "deposit", None)
+    if deposit is not None:
+        text = f"Deposit of {deposit.booked_on:%d %b %Y} matched"
+        yield Happening(deposit.created_at, text, "ok", "check", deposit.get_match_display().lower())
+
+
+def _reconciled(payout: StripePayout, state: str) -> Iterator[Happening]:
+    reading = getattr(payout, "reading", None)
+    if reading is None or not reading.is_complete:
+        return
+    count = f"{reading.rows:,} row{'' if reading.rows == 1 else 's'} read"
+    if state == Reckoned.AGREES:
+        yield from _made(reading.read_at, f"{count}, they sum up to it", "ok", "check")
+    else:
+        yield from _made(reading.read_at, f"{count}, they do not sum up to it", "bad", "alert")
 
 
 def of_subscription(subscription: StripeSubscription, invoices: Iterable[InvoiceRow]) -> list[Happening]:
@@ -130,14 +196,23 @@ def _attempt(charge: StripeCharge, code: str) -> Iterator[Happening]:
 
 def _money_back(payment: StripePaymentIntent) -> Iterator[Happening]:
     for refund in payment.refunds.all():
-        amount = money.with_code(refund.amount_minor, refund.currency)
-        if refund.status == "failed":
-            yield from _made(refund.created_at, f"Refund of {amount} failed", "bad", "cross", refund.failure_reason)
-        else:
-            yield from _made(refund.created_at, f"{amount} refunded ({refund.status})", "info", "back", refund.reason)
+        yield from _refunded(refund)
     for dispute in payment.disputes.all():
-        text = f"Customer disputed {money.with_code(dispute.amount_minor, dispute.currency)} ({_plain(dispute.reason)})"
-        yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status))
+        yield from _disputed(dispute)
+
+
+def _refunded(refund: StripeRefund, link: Link | None = None) -> Iterator[Happening]:
+    if refund.status == "failed":
+        why = _plain(refund.failure_reason)
+        yield from _made(refund.created_at, f"Refund of {_amount(refund)} failed", "bad", "cross", why, link)
+    else:
+        text = f"{_amount(refund)} refunded ({_plain(refund.status)})"
+        yield from _made(refund.created_at, text, "info", "back", _plain(refund.reason), link)
+
+
+def _disputed(dispute: StripeDispute, link: Link | None = None) -> Iterator[Happening]:
+    text = f"Customer disputed {_amount(dispute)} ({_plain(dispute.reason)})"
+    yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status), link)
 
 
 def _notices(payment: StripePaymentIntent) -> Iterator[Happening]:
@@ -172,8 +247,7 @@ def _moved(credential: StripeCredential, charges: list[str]) -> Iterator[Happeni
     links = StripeTransaction.objects.filter(charge_stripe_id__in=charges, transaction__credential=credential)
     found = list(links.select_related("transaction").order_by("transaction__occurred_at", "pk")[:EVENTS_MAX])
     for row in (link.transaction for link in found if link.payment_intent_id is None):
-        amount = money.with_code(row.amount_minor, row.currency)
-        text = f"{row.get_kind_display()} of {amount} booked on {row.booked_on:%d %b %Y}"
+        text = f"{row.get_kind_display()} of {_amount(row)} booked on {row.booked_on:%d %b %Y}"
         note = f"fee {money.with_code(row.fee_minor, row.currency)}" if row.fee_minor else ""
         yield Happening(row.occurred_at, text, "muted", "ledger", note, _to("transaction", row.pk))
     movements = [link.transaction.balance_transaction_id for link in found]
@@ -191,9 +265,8 @@ def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]
     events = StripeWebhookEvent.objects.filter(credential=credential, object_stripe_id__in=ids).defer("body")
     for event in events.order_by("-received_at", "-id")[:EVENTS_MAX]:
         state = event.get_state_display().lower()
-        yield Happening(
-            event.received_at, f"Webhook {event.type} received", "muted", "webhook", f"{state}, {event.event_id}"
-        )
+        text, note = f"Webhook {event.type} received", f"{state}, {event.event_id}"
+        yield Happening(event.received_at, text, "muted", "webhook", note, _to("event", event.event_id))
 
 
 def _made(
@@ -215,8 +288,8 @@ def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
     return "muted", "dot", f"is {_plain(payment.status)}"
 
 
-def _amount(payment: StripePaymentIntent) -> str:
-    return money.with_code(payment.amount_minor, payment.currency)
+def _amount(row: StripePaymentIntent | StripeRefund | StripeDispute | StripePayout | Transaction) -> str:
+    return money.with_code(row.amount_minor, row.currency)
 
 
 def _plain(code: str) -> str:
