@@ -276,6 +276,7 @@ VALUES: dict[tuple[str, str], list[Any]] = {
     ("house", "account"): [],
     ("", "customer"): NAMES,
     ("", "currency"): ["usd", "eur", "jpy", "chf"],
+    ("", "paid_in"): ["usd", "eur", "chf"],
     ("", "amount_from"): ["49", "900", "5000"],
     ("", "amount_to"): ["5.50", "49", "0.01"],
     ("subscriptions", "product"): ["Plan", "Plan 01", stripe_id("prod", 1), stripe_id("prod", 30), "Nothing"],

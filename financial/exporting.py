@@ -16,7 +16,7 @@ from financial.errors import ExportRefused
 from financial.ledger import journal_rows
 from financial.ledger.exports import FORMATS, By, write
 from financial.ledger.exports.canonical import Booked
-from financial.models import BooksProof, StripeCredential
+from financial.models import BooksProof, PayoutReading, StripeCredential, StripePayout
 from financial.money import CURRENCIES
 from financial.verifiers import Verdict
 
@@ -31,7 +31,7 @@ BY = {By.TRANSACTION: "transaction", By.DAY: "day and currency", By.PAYOUT: "pay
 class Wanted:
     """What to export: the books of one credential, or without one those of the house. Both days count.
 
-    An empty currency means all.
+    An empty currency means all. `payout` is a payout's id at Stripe: its rows and no others, whatever their days.
     """
 
     credential: StripeCredential | None
@@ -40,6 +40,7 @@ class Wanted:
     start: dt.date | None = None
     end: dt.date | None = None
     currency: str = ""
+    payout: str = ""
 
     @property
     def content_type(self) -> str:
@@ -51,6 +52,7 @@ class Wanted:
         mode = self.credential.mode if self.credential else "house"
         parts = ["books" if mode == "live" else "books-house" if mode == "house" else f"books-{mode}-mode"]
         parts += [self.currency.lower()] if self.currency else []
+        parts += [self.payout] if self.payout else []
         parts += [f"by-{self.by}"] if self.by != By.TRANSACTION else []
         parts += [f"from-{self.start}"] if self.start else []
         parts += [f"to-{self.end}"] if self.end else []
@@ -63,7 +65,8 @@ def export(wanted: Wanted) -> Iterator[bytes]:
     """Return the file in blocks of about 64 KB; what cannot be exported is refused before the first one.
 
     Raises:
-        ExportRefused: the days are the wrong way round, or the books hold a currency whose decimals nobody knows.
+        ExportRefused: the days are the wrong way round, the rows of a payout are not known, or the books hold a currency
+            whose decimals nobody knows.
     """
     _check(wanted)
     return _blocks(wanted, journal_rows.rows(_scope(wanted)))
@@ -77,7 +80,7 @@ def prove(wanted: Wanted, *, timeout_seconds: float = verifiers.TIMEOUT_SECONDS)
     """
     _check(wanted)
     verdicts = tuple(_verdict(verifier, wanted, timeout_seconds) for verifier in verifiers.installed())
-    if not (wanted.start or wanted.end or wanted.currency):
+    if not (wanted.start or wanted.end or wanted.currency or wanted.payout):
         _keep(wanted.credential, verdicts)
     return verdicts
 
@@ -125,7 +128,7 @@ def _blocks(wanted: Wanted, rows: Iterable[Booked]) -> Iterator[bytes]:
 
 
 def _scope(wanted: Wanted) -> journal_rows.Scope:
-    return journal_rows.Scope(wanted.credential, wanted.start, wanted.end, wanted.currency.lower())
+    return journal_rows.Scope(wanted.credential, wanted.start, wanted.end, wanted.currency.lower(), wanted.payout)
 
 
 def _check(wanted: Wanted) -> None:
@@ -133,6 +136,8 @@ def _check(wanted: Wanted) -> None:
         raise ExportRefused(f"There is no format “{wanted.format_name}”; choose from {', '.join(FORMATS)}.")
     if wanted.start and wanted.end and wanted.start > wanted.end:
         raise ExportRefused(f"The first day ({wanted.start}) is after the last one ({wanted.end}).")
+    if wanted.payout:
+        _check_payout(wanted)
     held = journal_rows.currencies(wanted.credential)
     if wanted.currency and wanted.currency.lower() not in held:
         raise ExportRefused(
@@ -143,4 +148,18 @@ def _check(wanted: Wanted) -> None:
         raise ExportRefused(
             f"Nobody knows how many decimals {', '.join(unknown).upper()} has, so it cannot be exported. "
             "Export the other currencies one by one."
+        )
+
+
+def _check_payout(wanted: Wanted) -> None:
+    """Refuse what would be only a part of a payout."""
+    if wanted.start or wanted.end:
+        raise ExportRefused("A payout is exported whole, whatever the days of its rows: leave the days out.")
+    payouts = StripePayout.objects.filter(credential=wanted.credential, stripe_id=wanted.payout)
+    if wanted.credential is None or not payouts.exists():
+        raise ExportRefused(f"There is no payout {wanted.payout} here.")
+    if not PayoutReading.objects.filter(payout__in=payouts, is_complete=True).exists():
+        raise ExportRefused(
+            f"Which rows payout {wanted.payout} consists of is not known. Of one made by hand Stripe never says it; of "
+            "others the next sync reads it."
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from financial.models import (
+    PayoutReading,
+    PayoutRow,
     StripeBalanceTransaction,
     StripeCharge,
     StripeCredential,
@@ -33,6 +35,8 @@ MOVEMENTS = (
     (14, "04-20", "topup", 5000, 0, "tu_1"),
     (15, "04-21", "risk_reserved_funds", -1000, 0, ""),
 )
+# The numbers of what Stripe lists under each payout.
+ROWS = {"po_1": (1, 2, 3, 4, 5, 6, 7), "po_2": (8, 9, 10)}
 RATES = {2: "1.0812", 8: "1.0900"}
 
 
@@ -76,3 +80,17 @@ def mirror(of: StripeCredential) -> list[StripeBalanceTransaction]:
         )
         for number, day, category, amount, fee, source in MOVEMENTS
     ]  # fmt: skip
+
+
+def itemise(of: StripeCredential) -> None:
+    """Let Stripe have said which rows each payout consists of."""
+    for stripe_id, numbers in ROWS.items():
+        payout = StripePayout.objects.get(credential=of, stripe_id=stripe_id)
+        listed = StripeBalanceTransaction.objects.filter(
+            credential=of, stripe_id__in=[f"txn_t{number:02}" for number in numbers]
+        )
+        PayoutRow.objects.bulk_create(PayoutRow(payout=payout, balance_transaction=row) for row in listed)
+        PayoutReading.objects.create(
+            payout=payout, is_complete=True, rows=len(numbers) - 1, net_minor=payout.amount_minor,
+            own_minor=-payout.amount_minor,
+        )  # fmt: skip

@@ -16,7 +16,7 @@ from financial import exporting, reports
 from financial.errors import ExportRefused
 from financial.exporting import By, Wanted
 from financial.ledger import journal
-from financial.models import Entry, StripeCredential
+from financial.models import Entry, StripeCredential, StripePayout
 from financial.sample_data import load
 from tests import books, mirrored_book_a
 from tests.ledger.exports import book_a
@@ -51,6 +51,7 @@ def account(db: None) -> StripeCredential:
             "books-test-mode-usd-by-day-from-2026-03-01-to-2026-04-30-xero.zip",
         ),
         ({"format_name": "beancount"}, "books-test-mode.beancount"),
+        ({"format_name": "csv", "payout": "po_1"}, "books-test-mode-po_1.csv"),
     ],
 )
 def test_test_mode_is_in_the_name_of_the_file(credential: StripeCredential, wanted: dict, name: str) -> None:
@@ -75,6 +76,7 @@ def test_sample_data_and_the_house_say_so() -> None:
         ),
         ({"format_name": "csv", "start": APRIL, "end": MARCH}, "The first day (2026-04-30) is after the last one"),
         ({"format_name": "csv", "currency": "chf"}, "Nothing is booked in CHF. Booked currencies: USD."),
+        ({"format_name": "csv", "payout": "po_9"}, "There is no payout po_9 here."),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_the_first_byte(
@@ -149,6 +151,44 @@ def test_book_a_of_the_mirror_is_book_a_and_verified_by_both(credential: StripeC
     assert "2026-05-01 balance Assets:Stripe:Payments  62.88 ~ 0.00 USD" in text
 
 
+@pytest.mark.parametrize(("payout", "numbers"), [("po_1", (1, 2, 3, 4, 5, 6, 7)), ("po_2", (8, 9, 10))])
+def test_a_payout_of_book_a_is_exported_as_just_its_rows(
+    credential: StripeCredential, payout: str, numbers: tuple[int, ...]
+) -> None:
+    mirrored_book_a.mirror(credential)
+    mirrored_book_a.itemise(credential)
+    journal.book_all(credential, now=mirrored_book_a.at("05-01"))
+    wanted = Wanted(credential, "csv", payout=payout)
+
+    lines = list(csv.DictReader(io.StringIO(b"".join(exporting.export(wanted)).decode(), newline="")))
+
+    assert {line["transaction"] for line in lines} == {f"txn_t{number:02}" for number in numbers}
+    clearing = [int(line["amount_minor"]) for line in lines if line["account"] == "Assets:Stripe:Payments"]
+    assert sum(clearing) == 0  # all rows with the payout's own
+
+
+def test_a_payout_alone_is_verified_too(credential: StripeCredential, verifiers: None) -> None:
+    mirrored_book_a.mirror(credential)
+    mirrored_book_a.itemise(credential)
+    journal.book_all(credential, now=mirrored_book_a.at("05-01"))
+
+    verdicts = exporting.prove(Wanted(credential, "csv", payout="po_1"))
+
+    assert [verdict.agrees for verdict in verdicts] == [True, True]
+
+
+def test_a_payout_is_exported_whole_or_not_at_all(credential: StripeCredential) -> None:
+    mirrored_book_a.mirror(credential)
+    journal.book_all(credential, now=mirrored_book_a.at("05-01"))
+    with pytest.raises(ExportRefused, match="Which rows payout po_1 consists of is not known"):
+        exporting.export(Wanted(credential, "csv", payout="po_1"))
+    mirrored_book_a.itemise(credential)
+    with pytest.raises(ExportRefused, match="leave the days out"):
+        exporting.export(Wanted(credential, "csv", payout="po_1", start=APRIL))
+    with pytest.raises(ExportRefused, match="There is no payout po_1 here"):
+        exporting.export(Wanted(None, "csv", payout="po_1"))
+
+
 def test_book_a_booked_backwards_and_three_times_is_the_same_file(credential: StripeCredential) -> None:
     movements = mirrored_book_a.mirror(credential)
     now = mirrored_book_a.at("05-01")
@@ -168,6 +208,8 @@ def test_what_programs_say_of_all_the_books_is_kept_and_of_a_part_is_not(
     account: StripeCredential, verifiers: None
 ) -> None:
     exporting.prove(Wanted(account, "csv", currency="usd"))
+    payout = StripePayout.objects.filter(credential=account, reading__is_complete=True)[0]
+    exporting.prove(Wanted(account, "csv", payout=payout.stripe_id))
     assert reports.proofs(account) == ()
     exporting.prove(Wanted(account, "csv"))
     exporting.prove(Wanted(account, "csv"))

@@ -63,6 +63,7 @@ def test_an_invalid_filter_shows_an_error_and_no_rows(model: Any, query: str) ->
         "amount_from=1e300",
         "amount_from=5&amount_to=4",
         "method=cheque",
+        "dispute=maybe",
         "amount_to=NaN",
     ],
 )
@@ -143,6 +144,26 @@ def test_payments_are_found_by_ids_people_and_last_four() -> None:
     assert found(StripePaymentIntent, "q=pi_unknown") == found(StripePaymentIntent, "q=%25") == set()
 
 
+def test_payments_are_found_by_how_their_dispute_stands() -> None:
+    credential = make.credential()
+    disputed = {}
+    for status in ("needs_response", "warning_under_review", "won", "lost", "warning_closed"):
+        disputed[status] = make.payment(credential)
+        charge = make.charge(disputed[status])
+        of = {"charge": charge} if status == "won" else {"payment_intent": disputed[status]}
+        StripeDispute.objects.create(credential=credential, stripe_id=f"dp_{status}", status=status, **of)
+    gone = StripeDispute.objects.create(
+        credential=credential, stripe_id="dp_gone", status="lost", payment_intent=disputed["won"], deleted_at=make.NOON
+    )
+    make.payment(credential)
+    for query, statuses in {
+        "open": ("needs_response", "warning_under_review"), "answer": ("needs_response",), "won": ("won",),
+        "lost": ("lost",),
+    }.items():  # fmt: skip
+        assert found(StripePaymentIntent, f"dispute={query}") == {disputed[status] for status in statuses}, query
+    assert gone.is_deleted
+
+
 def test_ids_of_another_credential_find_nothing() -> None:
     other = make.credential("Other", is_active=False)
     customer = make.customer(other)
@@ -175,6 +196,17 @@ def test_subscriptions_are_found_by_state_product_cycle_and_customer() -> None:
         "q=b%40x": {ended},
     }.items():
         assert found(StripeSubscription, query) == expected, query
+
+
+def test_subscriptions_are_found_by_currency() -> None:
+    credential = make.credential()
+    price, ada = make.price(make.product(credential), type="recurring"), make.customer(credential)
+    euro = make.subscription(price, ada, currency="eur", status="past_due")
+    make.subscription(price, ada, currency="usd", status="past_due")
+
+    assert found(StripeSubscription, "currency=EUR&status=past_due") == {euro}
+    wrong = narrowed(StripeSubscription, "currency=euro")
+    assert not wrong.rows() and wrong.errors() == [("Currency", "“euro” is not a currency Stripe charges in.")]
 
 
 def test_customers_are_found_by_text_and_by_what_they_subscribe_to() -> None:

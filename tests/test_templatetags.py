@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from financial.models import StripePaymentIntent
+from financial.models import StripePaymentIntent, StripeSubscription
 from financial.templatetags import financial as tags
 
 NOW = dt.datetime(2026, 10, 15, 12, 0, tzinfo=dt.UTC)
@@ -129,9 +129,29 @@ def test_a_payment_without_money_after_an_error_has_failed():
     assert "Failed" in badge and 'title="requires_payment_method"' in badge
 
 
+def test_our_word_for_a_state_has_stripes_own_in_its_title():
+    late = StripeSubscription(status="past_due", cancel_at_period_end=True)
+
+    for word, row, shown in (
+        ("refunded", StripePaymentIntent(status="succeeded"), "Refunded"),
+        ("incomplete", StripePaymentIntent(status="requires_confirmation"), "Incomplete"),
+        ("canceling", late, "Canceling"),
+        ("a_new_word", StripePaymentIntent(status="a_new_word"), "A new word"),
+    ):
+        badge = tags.status(word, row)
+        assert f">{shown}</span>" in badge and f'title="{row.status}"' in badge
+
+
 def test_an_unknown_state_is_shown_as_it_is_and_escaped():
     assert "Brand new state" in tags.status("brand_new_state", "payment")
     assert "<script>" not in tags.status("<script>", "payment")
+
+
+def test_codes_are_words_with_stripes_own_in_the_title():
+    assert tags.words("product_not_received") == '<span title="product_not_received">Product not received</span>'
+    assert tags.words("product_not_received", "lower").endswith(">product not received</span>")
+    assert "<script>" not in tags.words("<script>")
+    assert tags.words("") == "—"
 
 
 def test_resources_are_named_as_people_do():

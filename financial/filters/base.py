@@ -13,7 +13,7 @@ from django.core import validators
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
-from financial import conf
+from financial import conf, money
 from financial.models import (
     StripeCredential,
     StripeCustomer,
@@ -69,6 +69,11 @@ def day_field(method: str, label: str) -> filters.DateFilter:
     return filters.DateFilter(
         method=method, label=label, widget=forms.DateInput(attrs={"type": "date"}), validators=DAYS
     )
+
+
+def currency_field(label: str = "Currency", method: str = "of_currency") -> filters.CharFilter:
+    widget = forms.TextInput(attrs={"placeholder": "usd"})
+    return filters.CharFilter(method=method, label=label, max_length=8, widget=widget)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,12 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         if start is not None and end is not None and start > end and last not in self.form.errors:
             self.form.add_error(last, message)
 
+    def _check_currency(self, name: str, does: str) -> None:
+        """Refuse a code that no row can have, so that nobody takes a slip of the finger for nothing found."""
+        code = str(self.form.cleaned_data.get(name) or "").lower()
+        if code and code not in money.CURRENCIES and name not in self.form.errors:
+            self.form.add_error(name, f"“{code}” is not a currency Stripe {does} in.")
+
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(self.states[value][1])
 
@@ -139,6 +150,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
 
     def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(customer__in=few_or_all(customers_like(self.credential, value)))
+
+    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(currency=value.lower())
 
     def chips(self) -> list[Chip]:
         """Return the filters in force, but for the tab."""

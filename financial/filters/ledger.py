@@ -6,16 +6,25 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, cast
 
-import django_filters as filters
 from django import forms
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from financial import conf, money, reports
-from financial.filters.base import MirrorFilter, choice_field, customers_like, day_field, state_field, text_field
+from financial import conf, reports
+from financial.filters.base import (
+    MirrorFilter,
+    choice_field,
+    currency_field,
+    customers_like,
+    day_field,
+    few_or_all,
+    state_field,
+    text_field,
+)
 from financial.models import (
     IS_ESTIMATED,
     Account,
+    DayTotal,
     Entry,
     StripeBalanceTransaction,
     StripeCharge,
@@ -50,9 +59,8 @@ class TransactionFilter(MirrorFilter):
     account = choice_field("by_account", "Account", (), "Any account")
     figure = choice_field("by_figure", "Counts in", ((key, label) for key, (label, *_) in reports.FIGURES.items()), "—")
     customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
-    currency = filters.CharFilter(
-        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
-    )
+    currency = currency_field()
+    paid_in = currency_field("Paid in", "of_paid_currency")
 
     class Meta:
         model = Transaction
@@ -65,9 +73,8 @@ class TransactionFilter(MirrorFilter):
 
     def is_valid(self) -> bool:
         super().is_valid()
-        code = str(self.form.cleaned_data.get("currency") or "").lower()
-        if code and code not in money.CURRENCIES and "currency" not in self.form.errors:
-            self.form.add_error("currency", f"“{code}” is not a currency Stripe settles in.")
+        self._check_currency("currency", "settles")
+        self._check_currency("paid_in", "charges")
         return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -149,8 +156,16 @@ class TransactionFilter(MirrorFilter):
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(reports.rows_of(value), status="settled")
 
-    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(currency=value.lower())
+    def of_paid_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Those a customer paid in a currency, in whatever it was settled; the totals know the days of a rare one."""
+        code = value.lower()
+        of_code = Q(presentment_currency=code)
+        known = DayTotal.objects.filter(of_code, credential=self.credential).order_by()
+        days = {*known.values_list("day", flat=True).distinct()[: FEW + 1]}
+        if self.credential is None or len(days) > FEW:
+            return rows.filter(of_code)
+        waiting = Transaction.objects.estimated().filter(of_code, credential=self.credential)
+        return rows.filter(Q(of_code, booked_on__in=days) | Q(pk__in=few_or_all(waiting)))
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(booked_on__gte=value, occurred_at__gte=_midnight(value) - NEAR)

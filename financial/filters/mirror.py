@@ -15,6 +15,7 @@ from financial import money
 from financial.filters.base import (
     MirrorFilter,
     choice_field,
+    currency_field,
     customers_like,
     few_or_all,
     starts_with,
@@ -25,6 +26,7 @@ from financial.filters.states import (
     CUSTOMER_STATES,
     CUSTOMER_STATES_BY_ROW,
     CUSTOMER_STATES_UNCOUNTED,
+    DISPUTE_STATES,
     PAYMENT_STATES,
     PAYMENT_STATES_BY_ROW,
     PRODUCT_STATES,
@@ -127,12 +129,13 @@ class PaymentFilter(MirrorFilter):
     q = text_field("search", "Search", "pi_… or ch_… id, e-mail, last 4")
     status = state_field(PAYMENT_STATES)
     customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
-    currency = filters.CharFilter(
-        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
-    )
+    currency = currency_field()
     amount_from = filters.NumberFilter(method="at_least", label="Amount from", max_digits=15)
     amount_to = filters.NumberFilter(method="at_most", label="Amount to", max_digits=15)
     method = choice_field("by_method", "Method", METHODS, "Any method")
+    dispute = choice_field(
+        "by_dispute", "Dispute", ((key, label) for key, (label, _) in DISPUTE_STATES.items()), "Any or none"
+    )
 
     class Meta:
         model = StripePaymentIntent
@@ -141,9 +144,7 @@ class PaymentFilter(MirrorFilter):
     def is_valid(self) -> bool:
         super().is_valid()
         self._check_range("amount_from", "amount_to", "This is less than the amount to begin with.")
-        code = str(self.form.cleaned_data.get("currency") or "").lower()
-        if code and code not in money.CURRENCIES and "currency" not in self.form.errors:
-            self.form.add_error("currency", f"“{code}” is not a currency Stripe charges in.")
+        self._check_currency("currency", "charges")
         return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -163,9 +164,6 @@ class PaymentFilter(MirrorFilter):
         few = list(charges.order_by().values_list("payment_intent", flat=True)[: FEW + 1])
         return Q(pk__in=few) if len(few) <= FEW else Q(has_charge(card_last4=last4))
 
-    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(currency=value.lower())
-
     def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
         return rows.filter(_amounts("gte", value, ROUND_CEILING))
 
@@ -180,6 +178,14 @@ class PaymentFilter(MirrorFilter):
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
         return rows.filter(pk__in=charges.filter(payment_intent__isnull=False).order_by().values("payment_intent"))
+
+    def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
+        disputes = StripeDispute.objects.of(self.credential).alive().filter(status__in=DISPUTE_STATES[value][1])
+        found = Q()
+        for path in ("payment_intent", "charge__payment_intent"):
+            found |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))
+        return rows.filter(found)
 
 
 def _amounts(lookup: str, major: Decimal, rounding: str) -> Q:
@@ -201,10 +207,16 @@ class SubscriptionFilter(MirrorFilter):
     customer = text_field("of_customer", "Customer", "E-mail, name or cus_… id")
     product = text_field("of_product", "Product", "Name or prod_… id")
     interval = choice_field("by_interval", "Billed", INTERVALS, "Any cycle")
+    currency = currency_field()
 
     class Meta:
         model = StripeSubscription
         fields: Sequence[str] = ()
+
+    def is_valid(self) -> bool:
+        super().is_valid()
+        self._check_currency("currency", "charges")
+        return not self.form.errors
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value.startswith("sub_"):

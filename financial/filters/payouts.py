@@ -6,13 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-import django_filters as filters
-from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
 
 from financial.filters.base import (
     MirrorFilter,
     choice_field,
+    currency_field,
     day_field,
     state_field,
     text_field,
@@ -40,9 +39,7 @@ class PayoutFilter(MirrorFilter):
 
     q = text_field("search", "Search", "po_… or txn_… id, trace id")
     status = state_field(PAYOUT_STATES)
-    currency = filters.CharFilter(
-        method="of_currency", label="Currency", max_length=8, widget=forms.TextInput(attrs={"placeholder": "usd"})
-    )
+    currency = currency_field()
     reconciled = choice_field("by_reckoning", "Reconciled", RECKONED_WORDS, "Any")
     deposit = choice_field("by_deposit", "Bank deposit", (("yes", "Matched"), ("no", "Not seen")), "Any")
     date_from = day_field("since", "Arrives from")
@@ -58,9 +55,6 @@ class PayoutFilter(MirrorFilter):
         if value.startswith("txn_"):
             return rows.filter(rows__balance_transaction__stripe_id=value)
         return rows.filter(trace_id__iexact=value)
-
-    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(currency=value.lower())
 
     def by_reckoning(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(RECKONED[Reckoned(value)])

@@ -19,6 +19,7 @@ from financial.models import (
     StripeWebhookEvent,
 )
 from financial.models.mirror import PAYMENT_FAILED, PAYMENT_UNTRIED
+from financial.reports.account import DISPUTES_OPEN, DISPUTES_TO_ANSWER
 from financial.reports.payouts import OPEN as PAYOUTS_OPEN
 
 
@@ -74,6 +75,15 @@ def payment_state(payment: StripePaymentIntent, charges: Iterable[StripeCharge])
     if payment.status == "requires_payment_method":
         return "failed" if payment.error_code else "incomplete"
     return "incomplete" if payment.status == "requires_confirmation" else str(payment.status)
+
+
+# How a payment's dispute stands: label, and Stripe's words for it. An inquiry that was closed is none of them.
+DISPUTE_STATES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "open": ("Open", DISPUTES_OPEN),
+    "answer": ("Needs an answer", DISPUTES_TO_ANSWER),
+    "won": ("Won", ("won",)),
+    "lost": ("Lost", ("lost",)),
+}
 
 
 _SUBSCRIBED = Q(status__in=StripeSubscription.ACTIVE_STATUSES)

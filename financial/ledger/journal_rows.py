@@ -22,7 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Collate, Concat
 
 from financial import accounts, models
 from financial.ledger.exports.canonical import Account, Balance, Book, Booked, Kind, Posting
-from financial.models import Entry, StripeCredential, Transaction
+from financial.models import Entry, StripeBalanceTransaction, StripeCredential, Transaction
 
 CHUNK_ROWS = 2000
 TAX = Transaction.Kind.TAX
@@ -33,12 +33,16 @@ COLLATION = {"sqlite": "BINARY", "postgresql": "C"}
 
 @dataclass(frozen=True)
 class Scope:
-    """Which part of the books; both days count. Without a credential those of the house, which Stripe knows nothing of."""
+    """Which part of the books; both days count. Without a credential those of the house, which Stripe knows nothing of.
+
+    `payout` is a payout's id at Stripe: then just the rows that Stripe lists under it, its own included.
+    """
 
     credential: StripeCredential | None
     start: dt.date | None = None
     end: dt.date | None = None
     currency: str = ""
+    payout: str = ""
 
 
 def currencies(credential: StripeCredential | None) -> list[str]:
@@ -187,7 +191,20 @@ def _of(scope: Scope) -> QuerySet[Entry]:
     found = Entry.objects.filter(
         transaction__credential=scope.credential, transaction__status=Transaction.Status.SETTLED
     )
+    if scope.payout:
+        found = found.filter(transaction__in=_of_payout(scope))
     return found.filter(transaction__currency=scope.currency) if scope.currency else found
+
+
+def _of_payout(scope: Scope) -> QuerySet[Transaction, int]:
+    """Name the transactions of a payout's rows and of the tax that became known late; each half has its index."""
+    rows = StripeBalanceTransaction.objects.filter(
+        payout_row__payout__credential=scope.credential, payout_row__payout__stripe_id=scope.payout
+    )
+    booked = Transaction.objects.filter(credential=scope.credential)
+    moved = booked.filter(balance_transaction__in=rows).order_by().values_list("pk", flat=True)
+    taxes = booked.filter(kind=TAX, source_stripe_id__in=rows.values("stripe_id")).order_by()
+    return moved.union(taxes.values_list("pk", flat=True), all=True)
 
 
 def _reference() -> Collate:

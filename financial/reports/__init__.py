@@ -38,6 +38,7 @@ from financial.reports.inbox import (
 )
 from financial.reports.ledger import (
     FIGURES,
+    PAID_FIGURES,
     AccountRow,
     LedgerSum,
     Suspended,
@@ -45,6 +46,7 @@ from financial.reports.ledger import (
     account_rows,
     differences,
     entry_count,
+    paid_sum,
     rows_of,
     settled_count,
     sums_from_totals,
@@ -102,6 +104,7 @@ __all__ = [
     "LedgerSum",
     "Lost",
     "Mirrored",
+    "PAID_FIGURES",
     "PERIODS",
     "Paid",
     "Period",
@@ -140,6 +143,7 @@ __all__ = [
     "left_unread",
     "mirrored",
     "paid_net",
+    "paid_sum",
     "payout_bookings",
     "payout_rows",
     "period_of",

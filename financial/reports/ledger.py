@@ -100,16 +100,37 @@ def sums_of(rows: QuerySet[Transaction]) -> list[LedgerSum]:
 
 
 def sums_from_totals(
-    credential: StripeCredential, *, figure: str = "", currency: str = "", first: Any = None, last: Any = None
+    credential: StripeCredential,
+    *,
+    figure: str = "",
+    currency: str = "",
+    paid_in: str = "",
+    first: Any = None,
+    last: Any = None,
 ) -> list[LedgerSum]:
     """The same from the totals per day, however many settled rows there are; one query."""
     days = DayTotal.objects.filter(credential=credential, **_within("day", currency, first, last))
+    days = days.filter(presentment_currency=paid_in) if paid_in else days
     by_row = figure in _BY_ROW
     if figure and not by_row:
         days = days.filter(FIGURES[figure][2])
     found = days.order_by().values_list("currency", "reporting_category")
     sums = _summed(found.annotate(Sum("count"), Sum("amount_minor"), Sum("fee_minor")))
     return [replace(line, count=None) for line in sums] if by_row else sums
+
+
+# The figures that are known in the currency customers paid in: fees are taken in the one Stripe settles in.
+PAID_FIGURES = ("gross", "refunds", "disputes", "revenue")
+
+
+def paid_sum(
+    credential: StripeCredential, *, figure: str, paid_in: str, currency: str = "", first: Any = None, last: Any = None
+) -> Figures:
+    """The same rows in the currency customers paid in, as `books` has them by `Basis.PAID`; one query."""
+    days = DayTotal.objects.filter(FIGURES[figure][2], credential=credential, presentment_currency=paid_in)
+    found = days.filter(**_within("day", currency, first, last)).order_by().values_list("reporting_category")
+    sums = _summed((paid_in, *line, 0) for line in found.annotate(Sum("count"), Sum("presentment_amount_minor")))
+    return sums[0].figures if sums else NOTHING
 
 
 def _within(day: str, currency: str, first: dt.date | None, last: dt.date | None) -> dict[str, Any]:

@@ -134,11 +134,18 @@ class Standing:
 
     @cached_property
     def invoice(self) -> StripeInvoice | None:
-        """The invoice this payment is to pay, if it is for one."""
+        """The invoice this payment is to pay, if it is for one, with its subscription and what is sold by it."""
         invoices = StripeInvoice.objects.filter(
             credential=self.payment.credential_id, payment_intent_stripe_id=self.payment.stripe_id
         )
-        found: StripeInvoice | None = invoices.only("number", "stripe_id").first()
+        wanted = ("stripe_id", "livemode", "number", "status", "currency", "credential", "subscription_stripe_id")
+        joined = invoices.select_related("subscription__price__product").only(
+            *wanted, "subscription__stripe_id", "subscription__price__stripe_id",
+            "subscription__price__product__stripe_id", "subscription__price__product__name",
+        )  # fmt: skip
+        found: StripeInvoice | None = joined.first()
+        if found:
+            found.credential = self.payment.credential
         return found
 
     @cached_property

@@ -132,9 +132,7 @@ class Reckoning:
 def reckon(payout: StripePayout) -> Reckoning:
     """Add the rows of a payout up; three queries, whatever their number."""
     rows = StripeBalanceTransaction.objects.filter(payout_row__payout=payout)
-    own = payout.balance_transaction_stripe_id
-    back = payout.failure_balance_transaction_stripe_id
-    parts = rows.exclude(stripe_id__in=[own, back]).order_by()
+    parts = rows.exclude(stripe_id__in=_own(payout)).order_by()
     sums = parts.values_list("reporting_category").annotate(
         Count("pk"), Sum("amount_minor"), Sum("fee_minor"), Sum("net_minor")
     )
@@ -142,7 +140,7 @@ def reckon(payout: StripePayout) -> Reckoning:
     found = Reckoning(
         state,
         payout.amount_minor,
-        rows.filter(stripe_id=own).aggregate(Sum("net_minor"))["net_minor__sum"] or 0,
+        rows.filter(stripe_id=payout.balance_transaction_stripe_id).aggregate(Sum("net_minor"))["net_minor__sum"] or 0,
         tuple(CategorySum(*line) for line in sorted(sums)),
         _fees(parts.values_list("fee_parts").annotate(Count("pk"))),
     )
@@ -162,9 +160,20 @@ def _fees(parts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((kind, amount) for kind, amount in sums.items() if amount))
 
 
-def payout_rows(payout: StripePayout) -> QuerySet[PayoutRow]:
-    """Return the rows of a payout in Stripe's order, newest first, with what each is of."""
+def _own(payout: StripePayout) -> tuple[str, str]:
+    """Return the ids of the payout's own movements, which are in no sum of what it consists of."""
+    return payout.balance_transaction_stripe_id, payout.failure_balance_transaction_stripe_id
+
+
+def payout_rows(payout: StripePayout, category: str | None = None) -> QuerySet[PayoutRow]:
+    """Return the rows of a payout in Stripe's order, newest first, with what each is of.
+
+    With a category those that its `CategorySum` is the sum of.
+    """
     rows = PayoutRow.objects.filter(payout=payout).select_related("balance_transaction")
+    if category is not None:
+        rows = rows.filter(balance_transaction__reporting_category=category)
+        rows = rows.exclude(balance_transaction__stripe_id__in=_own(payout))
     return rows.defer("balance_transaction__payload", "balance_transaction__private")
 
 

@@ -152,6 +152,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             "Paid invoices of its subscriptions − refunds and disputes of their payments, each on its own day.",
         ),
         ("Counted", "An invoice counts for its subscription’s first product. One-off payments name no product."),
+        ("Behind it", "Subscriptions of the product, ended ones too: the page of each has its invoices and payments."),
         ("Setting", DAYS),
         ("Stripe’s own number", "may differ: it splits invoices with several products by line."),
     ),

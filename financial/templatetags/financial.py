@@ -102,8 +102,8 @@ def figure_rows(figure: str, currency: str, row: Any = None) -> str:
     return f"{reverse('financial:transactions')}?{urlencode({'figure': figure, **_of_days(currency, row)})}"
 
 
-def _of_days(currency: str, row: Any) -> dict[str, str]:
-    asked = {"currency": currency}
+def _of_days(currency: str, row: Any, name_of_currency: str = "currency") -> dict[str, str]:
+    asked = {name_of_currency: currency}
     for name, day in (("date_from", getattr(row, "start", None)), ("date_to", getattr(row, "last", None))):
         if day:
             asked[name] = day.isoformat()
@@ -111,13 +111,10 @@ def _of_days(currency: str, row: Any) -> dict[str, str]:
 
 
 @register.simple_tag
-def payment_rows(currency: str, period: Any = None) -> str:
-    """The address of the payments of a currency created in a period."""
-    asked = {"currency": currency}
-    for name, day in (("date_from", getattr(period, "start", None)), ("date_to", getattr(period, "last", None))):
-        if day and getattr(period, "start", None):
-            asked[name] = day.isoformat()
-    return f"{reverse('financial:payments')}?{urlencode(asked)}"
+def paid_rows(figure: str, currency: str, row: Any = None) -> str:
+    """The address of the transactions that make up a figure in the currency customers paid in."""
+    asked = {"figure": figure, **_of_days(currency, row, "paid_in")}
+    return f"{reverse('financial:transactions')}?{urlencode(asked)}"
 
 
 @register.simple_tag
@@ -224,6 +221,15 @@ def object_word(name: str) -> str:
 
 
 @register.filter
+def words(code: str, style: str = "") -> SafeString | str:
+    """Stripe's snake case as people say it, its own spelling in the title; `words:"lower"` within a sentence."""
+    if not code:
+        return DASH
+    text = code.replace("_", " ")
+    return format_html('<span title="{}">{}</span>', code, text if style == "lower" else text.capitalize())
+
+
+@register.filter
 def duration(row: Any) -> str:
     """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
     if not row.started_at:
@@ -247,14 +253,16 @@ def lapse(time: dt.timedelta | None) -> str:
 
 
 @register.filter
-def status(row: Any, kind: str = "") -> SafeString:
-    """A badge for a row's `status` or `state`, `{{ payment|status }}`, or for a word, `{{ word|status:"payment" }}`.
+def status(row: Any, of: Any = "") -> SafeString:
+    """A badge for a row's `status` or `state`, `{{ payment|status }}`, or for a word, `{{ word|status:"reckoned" }}`.
 
-    The title holds the word as Stripe (or our own table) spells it; an unknown word is shown as it is.
+    The title holds the word as Stripe (or our own table) spells it; an unknown word is shown as it is. Where our word says
+    more than Stripe's, the row beside it has that: `{{ line.state|status:line.payment }}`.
     """
-    raw = row if isinstance(row, str) else str(getattr(row, "status", None) or getattr(row, "state", ""))
-    kind = kind or ("" if isinstance(row, str) else row._meta.model_name)
-    key = "failed" if getattr(row, "has_failed", False) else raw
+    source = row if isinstance(of, str) else of
+    raw = source if isinstance(source, str) else str(getattr(source, "status", None) or getattr(source, "state", ""))
+    kind = of if of and isinstance(of, str) else "" if isinstance(source, str) else source._meta.model_name
+    key = row if isinstance(row, str) else "failed" if getattr(row, "has_failed", False) else raw
     found = STATUSES.get(kind, {}).get(key) or Status(key.replace("_", " ").capitalize() or "Unknown", "muted", "dot")
     return format_html(
         '<span class="badge {}" title="{}">{}{}</span>', found.tone, raw or "no status", icon(found.icon), found.text

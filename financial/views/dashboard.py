@@ -18,6 +18,7 @@ from financial.reports import recurring
 from financial.reports.periods import usual_group
 from financial.spreadsheets import text_cell
 from financial.templatetags.financial import days
+from financial.views.mirror.rows import subscription_row, with_states
 from financial.views.periods import PeriodPage, first_day
 from financial.views.sample import may_load
 
@@ -207,6 +208,7 @@ class StripeDashboard(Dashboard):
         books = reports.books(self.credential, reports.Basis.PAID)
         currency = self.currency(books)
         group = self.group(self.period.start or books.first_day(currency))
+        recent = reports.recent(self.credential, [self.activity] if self.activity else self.activities)
         return self.page(
             "financial/stripe.html",
             {
@@ -215,7 +217,9 @@ class StripeDashboard(Dashboard):
                 "trouble": reports.trouble(self.credential, self.period),
                 "attention": reports.attention(self.credential, self.period),
                 "unread": self._unread(self.credential),
-                "recent": reports.recent(self.credential, [self.activity] if self.activity else self.activities),
+                "recent": recent,
+                "recent_payments": with_states(recent.payments),
+                "recent_subscriptions": [subscription_row(row) for row in recent.subscriptions],
                 "activities": self.choices("activity", [("", "All"), *self.activities.items()], self.activity),
                 "books": books,
                 "cards": self.cards(books),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -17,7 +18,7 @@ from financial.views.base import StaffView
 
 HOUSE = "house"
 # Fields an address may fill in: the ledger and a payout's page lead here.
-PREFILLED = ("books", "by", "start", "end", "currency")
+PREFILLED = ("books", "by", "start", "end", "currency", "payout")
 PROOF_SECONDS = 60  # a person waits for it
 
 
@@ -39,6 +40,12 @@ class ExportForm(forms.Form):
     start = forms.DateField(label="First day", required=False, widget=forms.DateInput({"type": "date"}))
     end = forms.DateField(label="Last day", required=False, widget=forms.DateInput({"type": "date"}))
     currency = forms.ChoiceField(required=False)
+    payout = forms.CharField(
+        required=False,
+        max_length=255,
+        help_text="Its po_… id: exactly the rows it consists of, whatever their days.",
+        validators=[RegexValidator(r"\Apo_[A-Za-z0-9_]+\Z", "An id such as po_1PgafmB7WZ01zgkW.")],
+    )
 
     def __init__(
         self,
@@ -68,7 +75,9 @@ class ExportForm(forms.Form):
         start: dt.date | None = chosen["start"]
         by = exporting.By(chosen["by"] or "transaction")
         credential = None if chosen["books"] == HOUSE else self._credential
-        return exporting.Wanted(credential, chosen["format"], by, start, chosen["end"], chosen["currency"])
+        return exporting.Wanted(
+            credential, chosen["format"], by, start, chosen["end"], chosen["currency"], chosen["payout"]
+        )
 
 
 class ExportPage(StaffView):
@@ -79,7 +88,7 @@ class ExportPage(StaffView):
     write_permission = ""  # nothing is changed; a POST because each is written down, and a check costs much
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        asked = {name: request.GET[name][:40] for name in PREFILLED if name in request.GET}
+        asked = {name: request.GET[name][:255] for name in PREFILLED if name in request.GET}
         has_books = self.credential is not None or bool(exporting.currencies(None))
         return self._form(ExportForm(self.credential, initial=asked) if has_books else None)
 
@@ -115,5 +124,6 @@ class ExportPage(StaffView):
         return self.page("financial/exports.html", context, status=status)
 
     def _record(self, action: str, wanted: exporting.Wanted, **details: Any) -> None:
-        asked = {name: str(getattr(wanted, name) or "") for name in ("format_name", "by", "start", "end", "currency")}
+        names = ("format_name", "by", "start", "end", "currency", "payout")
+        asked = {name: str(getattr(wanted, name) or "") for name in names}
         audit.record(self.request.user, action, credential=wanted.credential, **asked, **details)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from financial.ledger import journal
 from financial.models import StripeCredential
-from tests import books
+from tests import books, mirrored_book_a
 from tests.ledger.exports.conftest import program
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +86,18 @@ def test_the_books_of_the_house_are_apart(credential: StripeCredential, tmp_path
     said("--house", "--output", str(target))
 
     assert len(target.read_bytes().splitlines()) == 1
+
+
+def test_a_payout_is_a_file_of_its_rows(credential: StripeCredential, tmp_path: Path) -> None:
+    mirrored_book_a.mirror(credential)
+    mirrored_book_a.itemise(credential)
+    journal.book_all(credential, now=mirrored_book_a.at("05-01"))
+    target = tmp_path / "po_2.csv"
+
+    said("--payout", "po_2", "--output", str(target))
+
+    references = {line.split(b",")[0] for line in target.read_bytes().splitlines()[1:]}
+    assert references == {b"txn_t08", b"txn_t09", b"txn_t10"}
 
 
 def test_verify_says_what_each_program_found(credential: StripeCredential) -> None:

@@ -149,6 +149,25 @@ def test_accounts_are_called_what_the_accountant_calls_them(credential: StripeCr
     assert row.stripe_net[0].account in {posting.account for posting in row.postings}
 
 
+def test_a_payout_chooses_its_rows_with_the_tax_of_them_that_came_late(credential: StripeCredential) -> None:
+    charge = payment(credential)
+    sold = books.booked(credential, stripe_id="txn_1", source_stripe_id=charge.stripe_id, created_at=NOON)
+    books.booked(credential, stripe_id="txn_2", created_at=NOON)
+    StripeInvoice.objects.create(
+        credential=credential, stripe_id="in_1", payment_intent_stripe_id="pi_1", tax_minor=300, total_minor=1000
+    )
+    journal.book(credential, objects={"in_1"}, now=LATER)
+    other = StripeCredential.objects.create(name="Other")
+    for of in (other, credential):
+        payout = StripePayout.objects.create(credential=of, stripe_id="po_1")
+    PayoutRow.objects.create(payout=payout, balance_transaction=sold.balance_transaction)
+
+    (row,) = rows(Scope(credential, payout="po_1"))
+
+    assert (row.reference, legs(row)["Liabilities:SalesTax"]) == ("txn_1", -300)
+    assert rows(Scope(other, payout="po_1")) == []
+
+
 @pytest.mark.parametrize("tax_is_late", [False, True])
 def test_tax_that_became_known_late_belongs_to_its_payment(credential: StripeCredential, tax_is_late: bool) -> None:
     payment(credential)

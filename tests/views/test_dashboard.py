@@ -7,6 +7,7 @@ import datetime as dt
 import html
 import io
 import re
+from html import unescape
 
 import pytest
 import time_machine
@@ -23,6 +24,7 @@ from tests.views import factory
 pytestmark = pytest.mark.django_db
 OVERVIEW, STRIPE = reverse("financial:overview"), reverse("financial:stripe")
 REVENUE = reverse("financial:revenue")
+TRANSACTIONS = reverse("financial:transactions")
 XSS = "<script>alert('x')</script>"
 
 
@@ -321,16 +323,52 @@ def test_any_address_gets_an_answer(page, shop, query):
     assert page.get(STRIPE, query).status_code == 200
 
 
-def test_figures_lead_to_the_payments_behind_them(page, shop):
-    sell(shop, payment={"currency": "eur"})
+def test_days_and_payments_booked_lead_to_the_rows_they_count(page, shop):
+    """A payment of last year that was settled today in another currency is one of today's rows."""
     today = timezone.now().date()
+    old = factory.payment(shop, currency="chf", created_at=timezone.now() - dt.timedelta(days=300))
+    books.settled(shop, old, currency="eur", occurred_at=timezone.now(), presentment_currency="chf")
+    factory.payment(shop, currency="eur", created_at=timezone.now(), status="requires_payment_method")
 
     text = page.get(OVERVIEW, {"period": "7d"}).text
 
-    payments = reverse("financial:payments")
-    assert f'href="{payments}?currency=eur&amp;date_from={today}&amp;date_to={today}"' in text
-    for address in (f"{payments}?currency=eur&date_from={today}&date_to={today}", f"{payments}?status=failed"):
-        assert page.get(address).status_code == 200
+    day = f"figure=gross&amp;currency=eur&amp;date_from={today}&amp;date_to={today}"
+    assert re.search(rf'<th scope="row"><a href="{TRANSACTIONS}[?]{day}">', text)
+    (seen,) = re.findall(r'<a href="([^"]+)">See the payments', text)
+    assert seen.startswith(f"{TRANSACTIONS}?figure=gross&amp;currency=eur&amp;date_from=")
+    for query in (day, seen.partition("?")[2]):
+        assert page.get(f"{TRANSACTIONS}?{unescape(query)}").text.count('data-label="Net"') == 1
+
+
+def test_total_revenue_leads_to_rows_that_add_up_to_it_in_the_currency_paid_in(page, shop):
+    now = timezone.now()
+    paid = {"currency": "usd", "presentment_currency": "eur", "occurred_at": now}
+    books.settled(shop, amount_minor=5406, presentment_amount_minor=5000, **paid)
+    books.settled(
+        shop, amount_minor=-1090, presentment_amount_minor=-1000, fee_minor=0, kind="refund",
+        reporting_category="refund", **paid,
+    )  # fmt: skip
+    books.settled(shop, amount_minor=700, currency="usd", occurred_at=now)
+    factory.payment(shop, currency="eur", created_at=now, status="requires_payment_method", error_code="card_declined")
+
+    text = page.get(STRIPE, {"period": "7d"}).text
+
+    (card,) = re.findall(r"<dt>EUR, 7 days</dt>.*?</dl>", text, re.S)
+    addresses = re.findall(r'href="([^"]+)"', card)
+    assert len(addresses) == 3 and all("figure=revenue&amp;paid_in=eur" in address for address in addresses)
+    for address in addresses:
+        rows = page.get(unescape(address)).text
+        assert rows.count('data-label="Net"') == 2
+        assert "Total revenue, paid in EUR</dt>" in rows and "€40.00" in rows and "$43.16" in rows
+
+
+def test_who_may_not_see_the_books_gets_no_link_to_them(client, shop):
+    client.force_login(factory.staff("view_stripepaymentintent"))
+    books.settled(shop, factory.payment(shop), amount_minor=5406, occurred_at=timezone.now())
+
+    text = client.get(STRIPE).text
+
+    assert "$54.06" in text and TRANSACTIONS not in text
 
 
 def test_the_csv_sums_to_the_card_and_names_zone_and_mode(page, shop, settings):
@@ -415,7 +453,7 @@ def test_text_from_stripe_is_escaped_everywhere(page, shop):
         assert XSS not in page.get(address).text
 
 
-@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 22), (STRIPE, 46)])
+@pytest.mark.parametrize(("address", "most"), [(OVERVIEW, 22), (STRIPE, 48)])
 def test_the_number_of_queries_does_not_grow_with_the_data(page, shop, address, most, django_assert_num_queries):
     sell(shop, 2)
     page.get(address)  # once for what Django itself remembers
@@ -501,12 +539,30 @@ def test_trouble_is_counted_and_leads_to_its_rows(page, shop):
     now = timezone.now()
     factory.payment(shop, created_at=now, status="requires_payment_method", error_code="card_declined")
     for status in ("needs_response", "under_review", "lost"):
-        factory.dispute(shop, created_at=now, status=status)
+        paid = factory.payment(shop, created_at=now)
+        factory.charge(shop, paid, disputed=True)
+        factory.dispute(shop, created_at=now, status=status, payment_intent=paid)
 
     text = page.get(STRIPE).text
 
     assert "?status=failed&amp;date_from=" in text
-    assert '?status=disputed">2</a>' in text
+    assert '?dispute=open">2</a>' in text
+    assert page.get(f"{reverse('financial:payments')}?dispute=open").text.count('data-label="Customer"') == 2
+
+
+def test_recent_rows_are_in_the_states_of_their_lists(page, shop):
+    now = timezone.now()
+    for charge in ({"disputed": True}, {"refunded": True}, {"amount_refunded_minor": 5}):
+        factory.charge(shop, factory.payment(shop, created_at=now), **charge)
+    factory.subscription(shop, cancel_at_period_end=True, created_at=now)
+
+    text = page.get(STRIPE).text
+    recent = text[text.index("Recent payments") : text.index("Recent activity")]
+
+    lists = [page.get(reverse(f"financial:{name}")).text for name in ("payments", "subscriptions")]
+    for badge in ("Disputed", "Refunded", "Partly refunded", "Canceling"):
+        assert f"{badge}</span>" in recent and any(f"{badge}</span>" in shown for shown in lists)
+    assert 'title="succeeded"' in recent and "Succeeded</span>" not in recent and "Active</span>" not in recent
 
 
 def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
@@ -516,6 +572,7 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
         failure_code="account_closed", created_at=now,
     )  # fmt: skip
     books.booked(shop, "climate_order_purchase", amount_minor=-300, currency="usd", created_at=now)
+    factory.dispute(shop, reason="product_not_received")
     late = factory.subscription(shop, status="past_due", latest_invoice_stripe_id="in_1", created_at=now)
     StripeInvoice.objects.create(
         credential=shop, stripe_id="in_1", subscription=late, amount_due_minor=4200, currency="usd", status="open",
@@ -524,7 +581,8 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
 
     text = page.get(STRIPE).text
 
-    assert "Payout: account closed" in text and "$77.00" in text
+    assert 'Payout: <span title="account_closed">account closed</span>' in text and "$77.00" in text
+    assert 'Dispute: <span title="product_not_received">product not received</span>' in text
     assert "In suspense" in text and "climate_order_purchase" in text
     assert "2 attempts" in text and "$42.00" in text and "next try" in text
 

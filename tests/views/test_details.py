@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from financial.models import (
     PayoutRow,
@@ -55,6 +56,7 @@ def objects(credential: StripeCredential, **text: str) -> dict[str, Any]:
         customer=customer,
         subscription=subscription,
         number=text.get("name", "A-1"),
+        payment_intent_stripe_id=payment.stripe_id,
         total_minor=2999,
         currency="usd",
         status="paid",
@@ -161,10 +163,107 @@ def test_the_number_of_queries_does_not_grow_with_what_belongs_to_it(
         payment = make.payment(credential, made["customer"])
         make.charge(payment)
         make.booking(payment)
-        make.subscription(price, made["customer"])
+        subscription = make.subscription(price, made["customer"])
+        for of in (subscription, made["subscription"]):
+            StripeInvoice.objects.create(
+                credential=credential, stripe_id=f"in_{of.pk}_{payment.pk}", customer=made["customer"], subscription=of,
+                payment_intent_stripe_id=payment.stripe_id, currency="usd", created_at=make.NOON,
+            )  # fmt: skip
         make.price(made["product"])
     page(staff, name, row.stripe_id)  # what is kept ended with these writes
     assert connection_queries(lambda: page(staff, name, row.stripe_id)) == few < 40
+
+
+def test_a_payment_leads_to_its_transaction(credential: StripeCredential, staff: Client) -> None:
+    row = make.payment(credential)
+    make.charge(row)
+    booked = make.booking(row, 150, settled=True)
+    ledger = reverse("financial:transaction", args=[booked.transaction_id])
+
+    html = page(staff, "payment", row.stripe_id)
+
+    assert f'href="{ledger}">{booked.balance_transaction.stripe_id}</a>' in html
+    for sentence in ("Booked with an estimated fee", "Stripe’s exact fee of $1.50 USD replaced the estimate"):
+        assert f'<a href="{ledger}">{sentence}</a>' in html
+
+
+def test_who_may_not_see_the_books_is_not_led_there(credential: StripeCredential, client: Client) -> None:
+    row = make.payment(credential)
+    make.charge(row)
+    make.booking(row, settled=True)
+    client.force_login(make.staff("view_stripepaymentintent"))
+
+    html = page(client, "payment", row.stripe_id)
+
+    assert "Booked with an estimated fee" in html
+    assert "/transactions/" not in html
+
+
+def test_a_renewal_not_paid_leads_to_its_payment_and_back(credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential)
+    price = make.price(make.product(credential, name="Novel club"), type="recurring")
+    late = make.subscription(price, customer, status="past_due", latest_invoice_stripe_id="in_late")
+    row = make.payment(credential, customer, status="requires_payment_method", error_code="card_declined")
+    StripeInvoice.objects.create(
+        credential=credential, stripe_id="in_late", customer=customer, subscription=late, number="A-7", status="open",
+        payment_intent_stripe_id=row.stripe_id, total_minor=2999, currency="usd", created_at=make.NOON,
+    )  # fmt: skip
+    payment, subscription = (
+        reverse(f"financial:{name}", args=[of.stripe_id]) for name, of in (("payment", row), ("subscription", late))
+    )
+
+    html = page(staff, "subscription", late.stripe_id)
+    assert f'<a href="{payment}">See the payment</a>' in html
+    assert f'<a href="{payment}">Invoice A-7 of $29.99 USD (open)</a>' in html
+    assert "Failed payment of invoice A-7" in plain(html)
+    assert f'href="{payment}"' in page(staff, "customer", customer.stripe_id)
+
+    html = page(staff, "payment", row.stripe_id)
+    assert f'<a href="{subscription}">Novel club</a>' in html
+    assert 'href="https://dashboard.stripe.com/test/invoices/in_late"' in html
+    assert "Invoice A-7" in plain(html)
+
+
+def test_the_revenue_of_a_product_leads_to_its_subscriptions_in_that_currency(
+    credential: StripeCredential, staff: Client
+) -> None:
+    product = make.product(credential)
+    subscription = make.subscription(make.price(product, type="recurring", currency="eur"), make.customer(credential))
+    StripeInvoice.objects.create(
+        credential=credential, stripe_id="in_1", subscription=subscription, status="paid", amount_paid_minor=2999,
+        currency="eur", created_at=timezone.now(),
+    )  # fmt: skip
+
+    html = page(staff, "product", product.stripe_id)
+
+    query = f"?product={product.stripe_id}&amp;currency=eur"
+    (address,) = re.findall(rf'<dd><a href="([^"]+{re.escape(query)})"><span class="money">€29.99', html)
+    assert subscription.stripe_id in staff.get(unescape(address)).text
+
+
+def test_reasons_are_words_and_disputes_lead_to_where_they_are_answered(
+    credential: StripeCredential, staff: Client
+) -> None:
+    row = objects(credential)["payment"]
+    StripeRefund.objects.update(failure_reason="expired_or_canceled_card")
+    StripeDispute.objects.update(reason="product_not_received")
+
+    html = page(staff, "payment", row.stripe_id)
+
+    assert '<span title="product_not_received">Product not received</span>' in html
+    assert '<span title="expired_or_canceled_card">Expired or canceled card</span>' in html
+    address = f"https://dashboard.stripe.com/test/payments/{row.stripe_id}"
+    assert re.search(rf'Answer in <a href="{address}"', html)
+
+
+def test_a_customer_pays_with_the_card_a_payment_tells_of(credential: StripeCredential, staff: Client) -> None:
+    customer = make.customer(credential, default_payment_method_stripe_id="pm_9")
+    make.charge(make.payment(credential, customer), payload={"payment_method": "pm_8"}, card_last4="1111")
+    assert "Pays with pm_9" in plain(page(staff, "customer", customer.stripe_id))
+
+    make.charge(make.payment(credential, customer), payload={"payment_method": "pm_9"}, card_last4="4444")
+    html = page(staff, "customer", customer.stripe_id)
+    assert '<span title="pm_9">Visa ••••4444</span>' in html
 
 
 def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, staff: Client) -> None:
@@ -175,11 +274,22 @@ def test_a_failed_payment_says_why_and_what_to_do(credential: StripeCredential, 
         error_decline_code="insufficient_funds",
         error_message="Your card has insufficient funds.",
     )
-    make.charge(payment, status="failed", failure_code="insufficient_funds", card_last4="9995")
-    text = plain(page(staff, "payment", payment.stripe_id))
+    make.charge(payment, status="failed", failure_code="expired_card", card_last4="0069")
+    make.charge(payment, status="failed", failure_code="card_declined", card_last4="9995")
+    html = page(staff, "payment", payment.stripe_id)
+    assert '<small title="expired_card">The card has expired.' in html
+    assert '<small title="insufficient_funds">The account behind the card has too little money.' in html
+    text = plain(html)
     assert "Your card has insufficient funds." in text
     assert "too little money" in text
     assert "Visa ••••9995 was declined for $29.99 USD" in text
+
+
+def test_a_failure_without_words_still_has_a_next_step(credential: StripeCredential, staff: Client) -> None:
+    payment = make.payment(credential, status="requires_payment_method", error_code="a_new_reason")
+    text = plain(page(staff, "payment", payment.stripe_id))
+    assert "a_new_reason" in text
+    assert "The customer should ask their bank, or pay otherwise." in text
 
 
 def test_the_exact_fee_is_shown_against_its_estimate(credential: StripeCredential, staff: Client) -> None:
@@ -207,6 +317,37 @@ def test_the_timeline_is_newest_first_and_names_the_webhooks(credential: StripeC
     text = plain(page(staff, "payment", payment.stripe_id))
     order = [text.index(part) for part in ("Webhook payment_intent.succeeded", "was charged", "Payment of $29.99")]
     assert order == sorted(order)
+
+
+def test_the_timeline_of_a_customer_tells_of_what_went_back_and_leads_there(
+    credential: StripeCredential, staff: Client
+) -> None:
+    made = objects(credential)
+    for _ in range(11):  # the payment with the refund and the dispute is none of the newest ten
+        make.payment(credential, made["customer"])
+    StripeWebhookEvent.objects.create(
+        credential=credential, event_id="evt_7", type="customer.updated", object_stripe_id=made["customer"].stripe_id,
+        body=b"{}", received_at=make.NOON, state="done",
+    )  # fmt: skip
+
+    for number in range(30):
+        StripeRefund.objects.create(
+            credential=credential, stripe_id=f"re_old_{number}", payment_intent=made["payment"], amount_minor=100,
+            currency="usd", status="succeeded", created_at=make.NOON - dt.timedelta(days=number + 1),
+        )  # fmt: skip
+
+    html = page(staff, "customer", made["customer"].stripe_id)
+
+    assert html.count("refunded (succeeded)</a>") == 19  # with the dispute, the newest twenty
+    payment, subscription = (
+        reverse(f"financial:{name}", args=[made[name].stripe_id]) for name in ("payment", "subscription")
+    )
+    assert f'<a href="{payment}">$5.00 USD refunded (succeeded)</a>' in html
+    assert f'<a href="{payment}">Customer disputed $29.99 USD (fraudulent)</a>' in html
+    assert f'<a href="{subscription}">Subscribed to Novel</a>' in html
+    assert html.count(">Payment of $29.99 USD succeeded</a>") == 10
+    event = reverse("financial:event", args=["evt_7"])
+    assert f'<a href="{event}">Webhook customer.updated received</a>' in html
 
 
 def test_what_happened_within_one_second_keeps_its_natural_order(credential: StripeCredential, staff: Client) -> None:

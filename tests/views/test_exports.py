@@ -96,6 +96,7 @@ def test_a_download_is_written_down(page, shop):
         "start": "",
         "end": "2026-12-31",
         "currency": "",
+        "payout": "",
     }
 
 
@@ -108,6 +109,8 @@ def test_a_download_is_written_down(page, shop):
         {"format": "csv", "start": "yesterday"},
         {"format": "csv", "start": "2026-10-02", "end": "2026-10-01"},
         {"format": "csv", "currency": "chf"},
+        {"format": "csv", "payout": "txn_1"},
+        {"format": "csv", "payout": "po_9"},
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written_down(page, shop, wrong):

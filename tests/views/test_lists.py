@@ -383,6 +383,22 @@ def test_subscriptions_begin_with_what_recurs_what_leaves_and_what_is_at_risk(
         assert figure in text
 
 
+def test_what_recurs_in_a_currency_leads_to_the_subscriptions_of_that_currency(
+    credential: StripeCredential, staff: Client
+) -> None:
+    price = make.price(make.product(credential), type="recurring")
+    for currency in ("usd", "eur"):
+        row = make.subscription(price, make.customer(credential), status="past_due", currency=currency)
+        MrrSpan.objects.create(
+            credential=credential, subscription_stripe_id=row.stripe_id, customer_stripe_id=row.customer_stripe_id,
+            product_stripe_id=price.product_stripe_id, currency=currency, starts_at=make.NOON, numerator=900,
+        )  # fmt: skip
+    queries = set(re.findall(r'href="[^"?]*/subscriptions/(\?[^"]*currency=eur)"', page(staff, "subscriptions")))
+    assert queries == {f"?status={tab}&amp;currency=eur" for tab in ("active", "canceling", "past_due")}
+
+    assert [line["currency"] for line in exported(staff, "subscriptions", "status=past_due&currency=eur")] == ["eur"]
+
+
 def test_the_file_says_which_rows_it_holds_in_which_order_and_zone(credential: StripeCredential, staff: Client) -> None:
     fill(credential, 2)
     line = exported(staff, "payments", "status=partly_refunded&q=r001&sort=-amount")[0]

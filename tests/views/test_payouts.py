@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ from django.urls import reverse
 
 from financial.ledger import journal
 from financial.models import (
+    BankDeposit,
     PayoutDestination,
     PayoutReading,
     PayoutRow,
     StripeBalanceTransaction,
     StripeCredential,
     StripePayout,
+    Transaction,
 )
 from tests import books
 from tests.views import factory
@@ -140,6 +144,47 @@ def test_entries_of_the_payout_and_of_its_arrival_are_shown(client: Any, shop: S
     assert "Assets:Bank" in text
 
 
+def test_the_timeline_of_a_payout_tells_its_life_and_leads_to_the_books(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, 9680)
+    journal.book_all(shop, now=ARRIVAL + dt.timedelta(days=1))
+    PayoutReading.objects.update(read_at=ARRIVAL)
+    BankDeposit.objects.create(
+        credential=shop, payout=made, amount_minor=9680, currency="usd", booked_on=ARRIVAL.date(), identity="1",
+        match=BankDeposit.Match.TRACE,
+    )  # fmt: skip
+
+    text = detail(client, made)
+
+    for told in ("Payout of $96.80 USD made by schedule", "Arrived at the bank", "Deposit of 19 Oct 2026 matched",
+                 "1 row read, they sum up to it"):  # fmt: skip
+        assert told in text
+    for kind, said in (("payout", "Payout of −$96.80 USD"), ("arrival", "Arrival at the bank of $96.80 USD")):
+        row = Transaction.objects.get(kind=kind)
+        address = reverse("financial:transaction", args=[row.pk])
+        assert f'<a href="{address}">{said} booked on {row.booked_on:%d %b %Y}</a>' in text
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("pending", "Waits to be sent, expected at the bank"),
+        ("in_transit", "In transit, expected at the bank"),
+        ("failed", "Was to arrive at the bank, and failed"),
+        ("canceled", "Was to arrive at the bank, and was canceled"),
+    ],
+)
+def test_a_payout_that_is_not_at_the_bank_says_how_far_it_came(
+    client: Any, shop: StripeCredential, status: str, told: str
+) -> None:
+    made = payout(shop, 500, status=status, amount_minor=700)
+    PayoutReading.objects.update(read_at=ARRIVAL)
+
+    text = detail(client, made)
+
+    assert told in text and "Arrived at the bank" not in text
+    assert "1 row read, they do not sum up to it" in text
+
+
 def test_the_day_of_arrival_is_stripes_whatever_the_zone(client: Any, shop: StripeCredential, settings: Any) -> None:
     settings.FINANCIAL_TIME_ZONE = "America/New_York"
     payout(shop, 100)
@@ -216,6 +261,58 @@ def test_the_list_is_exported(client: Any, shop: StripeCredential) -> None:
     assert line.startswith("po_1,2026-10-19,paid,10437,104.37,usd,yes,1,differs,757,")
 
 
+def test_each_row_leads_to_its_transaction_and_its_payment(client: Any, shop: StripeCredential) -> None:
+    paid = factory.payment(shop)
+    charge = factory.charge(shop, paid, stripe_id="ch_1")
+    factory.refund(shop, stripe_id="re_1", charge=charge, charge_stripe_id="ch_1")
+    StripePayout.objects.create(credential=shop, stripe_id="po_before")
+    made = payout(shop)
+    moved = [
+        books.movement(shop, amount_minor=2900, source_stripe_id="ch_1"),
+        books.movement(shop, "refund", amount_minor=-500, source_stripe_id="re_1"),
+        books.movement(shop, "payout_reversal", amount_minor=100, source_stripe_id="po_before"),
+    ]
+    PayoutRow.objects.bulk_create(PayoutRow(payout=made, balance_transaction=row) for row in moved)
+    journal.book_all(shop, now=ARRIVAL)
+
+    text = detail(client, made)
+
+    for row in moved:
+        assert f'href="{reverse("financial:transaction", args=[row.transaction.pk])}">{row.stripe_id}</a>' in text
+    payment = reverse("financial:payment", args=[paid.stripe_id])
+    assert f'href="{payment}">ch_1</a>' in text and f'href="{payment}">re_1</a>' in text
+    assert f'href="{reverse("financial:payout", args=["po_before"])}">po_before</a>' in text
+
+
+def test_who_may_not_see_the_books_gets_no_links_there(client: Any, shop: StripeCredential) -> None:
+    client.force_login(factory.staff("view_stripepayout"))
+    made = payout(shop, 100)
+    journal.book_all(shop, now=ARRIVAL)
+
+    text = detail(client, made)
+
+    assert "/transactions/" not in text and "txn_own_1" in text
+
+
+def test_a_sum_leads_to_the_rows_it_is_the_sum_of(client: Any, shop: StripeCredential, settings: Any) -> None:
+    settings.FINANCIAL_PAGE_SIZE = 2
+    made = payout(shop, 100, 200, 300)
+    odd = books.movement(shop, "", amount_minor=-70)
+    PayoutRow.objects.create(payout=made, balance_transaction=odd)
+
+    text = detail(client, made, "?category=charge")
+    assert 'href="?category=charge#rows"' in text and 'href="?category=none#rows"' in text
+    assert text.count('data-label="Category"') == 2
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', text)
+    assert detail(client, made, unescape(following)).count('data-label="Category"') == 1
+
+    for category, nets in (("charge", [100, 200, 300]), ("none", [-70]), ("payout", [])):
+        answer = client.get(f"{reverse('financial:payout', args=['po_1'])}?format=csv&category={category}")
+        lines = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+        assert [int(line["net_minor"]) for line in lines] == nets
+    assert "It has none of this category" in detail(client, made, "?category=payout")
+
+
 def test_a_payout_of_another_account_is_not_found(client: Any, shop: StripeCredential) -> None:
     payout(factory.credential(is_active=False), 100)
 
@@ -225,6 +322,27 @@ def test_a_payout_of_another_account_is_not_found(client: Any, shop: StripeCrede
 def test_nothing_yet_leads_to_the_sync(client: Any, shop: StripeCredential) -> None:
     assert "No payouts yet" in page(client)
     assert not StripeBalanceTransaction.objects.exists()
+
+
+def test_its_entries_are_exported_by_its_id(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, 9680, created_at=ARRIVAL, arrival_at=ARRIVAL)
+    journal.book_all(shop, now=ARRIVAL + dt.timedelta(days=1))
+    (address,) = re.findall(r'href="([^"]*exports/[?][^"]*)"', detail(client, made))
+
+    form = client.get(address).text
+    answer = client.post(reverse("financial:exports"), {"format": "csv", "payout": made.stripe_id})
+
+    assert f'name="payout" value="{made.stripe_id}"' in form
+    lines = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+    assert {line["transaction"] for line in lines} == {
+        row.balance_transaction.stripe_id for row in made.rows.select_related("balance_transaction")
+    }
+
+
+def test_what_cannot_be_itemised_is_not_offered_for_export(client: Any, shop: StripeCredential) -> None:
+    made = payout(shop, read=False, amount_minor=500, automatic=False, reconciliation_status="not_applicable")
+
+    assert "exports/?" not in detail(client, made)
 
 
 def test_the_rows_of_a_payout_are_a_file(client: Any, shop: StripeCredential) -> None:

@@ -29,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--start", type=_day, metavar="YYYY-MM-DD", help="the first day")
         parser.add_argument("--end", type=_day, metavar="YYYY-MM-DD", help="the last day")
         parser.add_argument("--currency", default="", metavar="CODE", help="only this one")
+        parser.add_argument("--payout", default="", metavar="ID", help="only the rows of this payout; without days")
         parser.add_argument("--output", default="-", metavar="FILE", help="default: -, the standard output")
         parser.add_argument("--verify", action="store_true", help="write nothing; let beancount and hledger check")
         parser.add_argument("--credential-id", type=int, metavar="ID", help="another credential than the one shown")
@@ -42,6 +43,7 @@ class Command(BaseCommand):
             options["start"],
             options["end"],
             options["currency"],
+            options["payout"],
         )
         try:
             if options["verify"]:

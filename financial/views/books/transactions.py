@@ -34,6 +34,7 @@ PINNED = 10
 OVERLAP = 1_000  # movements looked at twice
 # Filters that totals per day know, too.
 BY_DAY = frozenset({"date_from", "date_to", "currency", "status"})
+OF_TOTALS = BY_DAY | {"figure", "paid_in"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class TransactionList(MirrorList):
     section, permission = "ledger", "financial.view_transaction"
     model, filterset, name, noun = Transaction, TransactionFilter, "transactions", "transaction"  # type: ignore[assignment]
     sorts = {"date": "occurred_at"}
-    more_filters = ("account", "figure", "customer", "currency")
+    more_filters = ("account", "figure", "customer", "currency", "paid_in")
     follows = "financial/_ledger_export.html"
     columns = (
         Column("Date", "date"),
@@ -103,6 +104,7 @@ class TransactionList(MirrorList):
             "sums_template": "financial/_ledger_sums.html",
             "figure": figure,
             "figures": [(line, getattr(line.figures, figure[1])) for line in sums] if figure else [],
+            "paid_figure": self._paid_figure(credential, found),
             "account": Account.objects.filter(code=asked["account"]).first() if "account" in asked else None,
             "account_sums": self._account_sums(credential, found, count),
             "is_house": credential is None,
@@ -118,18 +120,31 @@ class TransactionList(MirrorList):
         """Return how many rows there are and their sums: from totals per day where the filters allow, at any number."""
         if not found.is_valid():
             return count, []
-        asked = found.asked("currency", "figure", "date_from", "date_to")
-        by_day = found.in_force() <= BY_DAY | {"figure"} and found.data.get("status", "") in ("", "settled")
+        asked = found.asked("currency", "paid_in", "figure", "date_from", "date_to")
+        by_day = found.in_force() <= OF_TOTALS and found.data.get("status", "") in ("", "settled")
         if credential is not None and by_day:
             sums = reports.sums_from_totals(
                 credential,
                 figure=asked.get("figure", ""),
                 currency=asked.get("currency", "").lower(),
+                paid_in=asked.get("paid_in", "").lower(),
                 first=asked.get("date_from"),
                 last=asked.get("date_to"),
             )
             return self._exact(credential, found, count, sums), sums
         return count, [] if count.is_more else reports.sums_of(_plain(found.rows()))
+
+    def _paid_figure(self, credential: StripeCredential | None, found: Any) -> tuple[str, int] | None:
+        """Return the figure in the currency customers paid in, if that is asked for and nothing but days beside it."""
+        if credential is None or not found.is_valid() or not found.in_force() <= OF_TOTALS:
+            return None
+        asked = found.asked("currency", "paid_in", "figure", "date_from", "date_to")
+        figure, code = asked.get("figure", ""), asked.get("paid_in", "").lower()
+        if not code or figure not in reports.PAID_FIGURES or found.data.get("status", "") not in ("", "settled"):
+            return None
+        currency, first, last = asked.get("currency", "").lower(), asked.get("date_from"), asked.get("date_to")
+        sums = reports.paid_sum(credential, figure=figure, paid_in=code, currency=currency, first=first, last=last)
+        return code, getattr(sums, reports.FIGURES[figure][1])
 
     def _exact(
         self, credential: StripeCredential, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]

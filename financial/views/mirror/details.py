@@ -15,6 +15,7 @@ from financial import conf, reports, stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
+    StripeCharge,
     StripeCustomer,
     StripePaymentIntent,
     StripePrice,
@@ -27,6 +28,7 @@ from financial.reports import recurring
 from financial.reports.payment_standing import Standing
 from financial.views import subscription_words
 from financial.views.base import StaffView
+from financial.views.decline_words import decline_words
 from financial.views.mirror import rows, timeline
 
 NEWEST = 10
@@ -115,13 +117,24 @@ class CustomerDetail(MirrorDetail):
         return {
             "line": line,
             "since": recurring.paying_since(row.credential, row.stripe_id),
+            "pays_with": _pays_with(row, newest),
             "payments": newest,
             "payment_count": bounded_count(payments),
             "subscriptions": self.newest_subscriptions(customer=row),
             "subscription_count": BoundedCount(line.subscriptions),
-            "invoices": row.invoices.newest()[:NEWEST],
+            "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
         }
+
+
+def _pays_with(row: StripeCustomer, newest: list[rows.PaymentRow]) -> str:
+    """Say what the default method is, where one of the newest payments was made with it; one query."""
+    method = row.default_payment_method_stripe_id
+    if not method:
+        return ""
+    charges = StripeCharge.objects.filter(payment_intent__in=[line.payment for line in newest])
+    charge = charges.filter(payload__payment_method=method).defer("payload", "private").newest().first()
+    return rows.method_words(charge) if charge else ""
 
 
 class PaymentDetail(MirrorDetail):
@@ -138,15 +151,25 @@ class PaymentDetail(MirrorDetail):
         return {
             "line": line,
             "standing": standing,
+            "invoice_url": dashboard_url("invoices", standing.invoice) if standing.invoice else "",
             "actions": standing.actions if self.can() else (),
-            "attempts": sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST],
+            "attempts": _attempts(row),
             "refunds": row.refunds.newest()[:NEWEST],
             "disputes": row.disputes.newest()[:NEWEST],
             "booking": booking,
             "drift_minor": fee_drift_minor(booking) if booking else None,
-            "decline": timeline.decline_words(row.error_decline_code or row.error_code),
+            "decline": decline_words(row.error_decline_code or row.error_code),
             "timeline": timeline.of_payment(row, booking),
         }
+
+
+def _attempts(row: StripePaymentIntent) -> list[tuple[StripeCharge, str, str]]:
+    """Return the newest attempts, each with the code of its failure and what that means."""
+    newest = sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST]
+    codes = [timeline.failure_code(row, charge) for charge in newest]
+    return [
+        (charge, code, decline_words(code, charge.failure_message)) for charge, code in zip(newest, codes, strict=True)
+    ]
 
 
 class SubscriptionDetail(MirrorDetail):
@@ -161,6 +184,7 @@ class SubscriptionDetail(MirrorDetail):
     def parts(self, row: StripeSubscription) -> dict[str, Any]:
         terms = stripe_services.terms_of(row)
         mrr = recurring.mrr_of(row.credential, "subscription", [row.stripe_id])
+        invoices = rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST])
         return {
             "line": rows.subscription_row(row, mrr.get(row.stripe_id, ())),
             "terms": terms,
@@ -169,8 +193,9 @@ class SubscriptionDetail(MirrorDetail):
             "actions": subscription_words.possible(row, terms) if self.can() else (),
             "has_next": row.status in subscription_words.CHANGEABLE,
             "pay_url": self._pay_url(row),
-            "invoices": row.invoices.newest()[:NEWEST],
-            "timeline": timeline.of_subscription(row),
+            "invoices": invoices,
+            "unpaid": _unpaid(row, invoices),
+            "timeline": timeline.of_subscription(row, invoices),
         }
 
     def _pay_url(self, row: StripeSubscription) -> str:
@@ -179,3 +204,11 @@ class SubscriptionDetail(MirrorDetail):
             return ""
         newest = row.invoices.filter(stripe_id=row.latest_invoice_stripe_id, status="open").first()
         return stripe_services.hosted_invoice_url(newest) if newest else ""
+
+
+def _unpaid(row: StripeSubscription, invoices: list[rows.InvoiceRow]) -> rows.PaymentRow | None:
+    """Return the payment that a renewal waits for."""
+    if row.status not in ("past_due", "unpaid", "incomplete"):
+        return None
+    latest = row.latest_invoice_stripe_id
+    return next((line.payment for line in invoices if line.invoice.stripe_id == latest), None)

@@ -162,7 +162,7 @@ class PaymentList(MirrorList):
         Column("Payout"),
         Column("Date", "date"),
     )
-    more_filters = ("customer", "currency", "amount_from", "amount_to")
+    more_filters = ("customer", "currency", "amount_from", "amount_to", "dispute")
     export_header = (
         "id", "created_at (zone)", "status", "stripe status", "amount_minor", "amount", "currency", "customer id",
         "customer", "email", "description", "method", "decline code", "fee_minor", "fee", "net_minor", "net",
@@ -222,7 +222,7 @@ class SubscriptionList(MirrorList):
         Column("Ends"),
         Column("Created", "date"),
     )
-    more_filters = ("customer",)
+    more_filters = ("customer", "currency")
     export_header = (
         "id", "created_at (zone)", "status", "stripe status", "customer id", "customer", "email", "plan", "price id",
         "quantity", "unit_amount_minor", "unit_amount", "currency", "billing cycle", "mrr_minor", "mrr",

@@ -13,11 +13,22 @@ from django.http.response import HttpResponseBase
 
 from financial import conf, filters, reports
 from financial.bank import deposits
-from financial.models import BankDeposit, PayoutDestination, PayoutRow, StripeCredential, StripePayout
+from financial.models import (
+    BankDeposit,
+    PayoutDestination,
+    PayoutRow,
+    StripeBalanceTransaction,
+    StripeCharge,
+    StripeCredential,
+    StripePayout,
+    Transaction,
+)
 from financial.paging import BoundedCount, InvalidPosition, Page, paginate
-from financial.views.mirror import export
+from financial.views.mirror import export, timeline
 from financial.views.mirror.details import MirrorDetail
 from financial.views.mirror.listing import Column, CurrencySum, MirrorList
+
+NO_CATEGORY = "none"  # in addresses, where Stripe gives a row none
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,38 @@ def payout_line(payout: StripePayout, destinations: Mapping[str, str]) -> Payout
         payout.amount_minor - known.net_minor if known else 0,
         getattr(payout, "deposit", None),
     )
+
+
+@dataclass(frozen=True)
+class RowLine:
+    """One row per balance transaction of a payout, with where its entries and what caused it are shown, if anywhere."""
+
+    movement: StripeBalanceTransaction
+    transaction: int | None
+    payment: str
+    payout: str
+
+
+def row_lines(credential: StripeCredential, listed: Sequence[PayoutRow]) -> list[RowLine]:
+    """Dress a page of rows: which transaction books each, and which payment it is of; two queries."""
+    movements = [row.balance_transaction for row in listed]
+    found = Transaction.objects.filter(balance_transaction__in=movements).values_list(
+        "balance_transaction",
+        "pk",
+        "stripe_transaction__payment_intent__stripe_id",
+        "stripe_transaction__charge_stripe_id",
+    )
+    booked = {moved: (pk, paid or "", charge or "") for moved, pk, paid, charge in found}
+    wanted = {charge for _, paid, charge in booked.values() if charge and not paid}
+    charges = StripeCharge.objects.of(credential).filter(stripe_id__in=wanted)
+    paid_by = {charge: paid or "" for charge, paid in charges.values_list("stripe_id", "payment_intent__stripe_id")}
+    lines = []
+    for moved in movements:
+        pk, paid, charge = booked.get(moved.pk, (None, "", ""))
+        source = moved.source_stripe_id
+        payout = source if source.startswith("po_") else ""
+        lines.append(RowLine(moved, pk, paid or paid_by.get(charge, ""), payout))
+    return lines
 
 
 class PayoutList(MirrorList):
@@ -108,19 +151,30 @@ class PayoutDetail(MirrorDetail):
 
     def parts(self, row: StripePayout) -> dict[str, Any]:
         page, is_stale = self._page(row)
-        days = {"start": row.created_at, "end": row.arrival_at} if row.created_at and row.arrival_at else {}
+        chosen = {"category": self._category or NO_CATEGORY} if self._category is not None else {}
+        bookings, reckoning = reports.payout_bookings(row), reports.reckon(row)
         return {
             "line": payout_line(row, destinations_of([row], row.credential)),
-            "reckoning": reports.reckon(row),
+            "reckoning": reckoning,
             "page": page,
             "is_stale": is_stale,
-            "base": "",
-            "lines": page.rows,
+            "base": urlencode(chosen),
+            "lines": row_lines(row.credential, page.rows),
+            "category": self._category,
+            "csv_query": urlencode({**chosen, "format": "csv"}),
             "may_match": self.can("financial.change_bankdeposit"),
             "candidates": deposits.candidates(row) if getattr(row, "deposit", None) is None else [],
-            "bookings": reports.payout_bookings(row),
-            "export_query": urlencode({"by": "payout", "currency": row.currency, **_days(days)}),
+            "bookings": bookings,
+            "timeline": timeline.of_payout(row, reckoning.state, bookings),
+            "export_query": urlencode({"payout": row.stripe_id}),
+            "no_category": NO_CATEGORY,
         }
+
+    @property
+    def _category(self) -> str | None:
+        """The category whose rows alone are asked for."""
+        asked = self.request.GET.get("category", "")[:64]
+        return ("" if asked == NO_CATEGORY else asked) if asked else None
 
     def get(self, request: HttpRequest, stripe_id: str) -> HttpResponseBase:
         if request.GET.get("format") == "csv" and self.credential is not None:
@@ -130,13 +184,13 @@ class PayoutDetail(MirrorDetail):
         return super().get(request, stripe_id)
 
     def _file(self, row: StripePayout) -> HttpResponseBase:
-        """Answer with every row the payout consists of, its own included, streamed."""
+        """Answer with every row the payout consists of, its own included, or with those of a category; streamed."""
         header = ("balance transaction", "source", "category", "amount_minor", "amount", "fee_minor", "fee", "net_minor",
                   "net", "currency", f"created_at ({conf.time_zone()})", "payout", "mode")  # fmt: skip
-        return export.stream(f"payout-{row.arrives_on or 'rows'}", _mode(row), header, _row_lines(row))
+        return export.stream(f"payout-{row.arrives_on or 'rows'}", _mode(row), header, _row_lines(row, self._category))
 
     def _page(self, row: StripePayout) -> tuple[Page[PayoutRow], bool]:
-        found = reports.payout_rows(row)
+        found = reports.payout_rows(row, self._category)
         order: dict[str, Any] = {"field": "id", "descending": False, "size": conf.get("PAGE_SIZE")}
         after, before = (self.request.GET.get(name, "") for name in ("after", "before"))
         try:
@@ -149,8 +203,8 @@ def _mode(row: StripePayout) -> str:
     return "live" if row.livemode else "test"
 
 
-def _row_lines(payout: StripePayout) -> Iterator[Sequence[Any]]:
-    for listed in reports.payout_rows(payout).order_by("pk").iterator(chunk_size=500):
+def _row_lines(payout: StripePayout, category: str | None) -> Iterator[Sequence[Any]]:
+    for listed in reports.payout_rows(payout, category).order_by("pk").iterator(chunk_size=500):
         moved = listed.balance_transaction
         yield (
             moved.stripe_id, moved.source_stripe_id, moved.reporting_category or moved.type,
@@ -158,7 +212,3 @@ def _row_lines(payout: StripePayout) -> Iterator[Sequence[Any]]:
             *export.amounts(moved.net_minor, moved.currency), moved.currency, moved.created_at, payout.stripe_id,
             _mode(payout),
         )  # fmt: skip
-
-
-def _days(days: dict[str, Any]) -> dict[str, str]:
-    return {name: f"{moment:%Y-%m-%d}" for name, moment in days.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, Q, QuerySet, prefetch_related_objects
 
 from financial import reports
 from financial.filters import customer_state, payment_state
@@ -16,6 +16,7 @@ from financial.models import (
     StripeCharge,
     StripeCredential,
     StripeCustomer,
+    StripeInvoice,
     StripePaymentIntent,
     StripePayout,
     StripePrice,
@@ -86,6 +87,14 @@ class PaymentRow:
     def actions(self) -> tuple[tuple[str, str], ...]:
         """What can be done with it: a word and the name of its address."""
         return PAYMENT_ACTIONS.get(self.state, ())
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    """One row per invoice, with the payment that is to pay it, if there is one."""
+
+    invoice: StripeInvoice
+    payment: PaymentRow | None
 
 
 @dataclass(frozen=True)
@@ -181,9 +190,18 @@ def light(found: QuerySet[Any], *joined: str) -> QuerySet[Any]:
 
 def with_payment_parts(payments: QuerySet[StripePaymentIntent]) -> QuerySet[StripePaymentIntent]:
     """Let a query of payments bring customer and entry along, and the charges of the whole page in one query."""
-    charges = Prefetch("charges", light(StripeCharge.objects.all()))
     joined = payments.select_related("customer", "stripe_transaction__transaction")
-    return joined.prefetch_related(charges)
+    return joined.prefetch_related(_charges())
+
+
+def _charges() -> Prefetch[str, QuerySet[StripeCharge], str]:
+    return Prefetch("charges", light(StripeCharge.objects.all()))
+
+
+def with_states(payments: Sequence[StripePaymentIntent]) -> list[tuple[StripePaymentIntent, str]]:
+    """Pair payments with what the list shows them as; one query."""
+    prefetch_related_objects(payments, _charges())
+    return [(payment, payment_state(payment, payment.charges.all())) for payment in payments]
 
 
 def payment_rows(credential: StripeCredential, payments: Sequence[StripePaymentIntent]) -> list[PaymentRow]:
@@ -214,6 +232,15 @@ def payment_row(payment: StripePaymentIntent) -> PaymentRow:
         method_words(latest) if latest else "",
         booked.transaction if booked else None,
     )
+
+
+def invoice_rows(credential: StripeCredential, invoices: Iterable[StripeInvoice]) -> list[InvoiceRow]:
+    """Dress invoices with their payments; three queries with that of the invoices."""
+    invoices = list(invoices)
+    wanted = {invoice.payment_intent_stripe_id for invoice in invoices} - {""}
+    found = with_payment_parts(light(StripePaymentIntent.objects.of(credential)).filter(stripe_id__in=wanted))
+    paid = {payment.stripe_id: payment_row(payment) for payment in found}
+    return [InvoiceRow(invoice, paid.get(invoice.payment_intent_stripe_id)) for invoice in invoices]
 
 
 def method_words(charge: StripeCharge) -> str:

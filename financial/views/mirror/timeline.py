@@ -16,32 +16,38 @@ from financial.models import (
     StripeCharge,
     StripeCredential,
     StripeCustomer,
+    StripeDispute,
     StripePaymentIntent,
+    StripePayout,
     StripeProduct,
+    StripeRefund,
     StripeSubscription,
     StripeTransaction,
     StripeWebhookEvent,
+    Transaction,
 )
-from financial.views.mirror.rows import method_words
+from financial.paging import FEW
+from financial.reports import Booked, Reckoned
+from financial.views.decline_words import decline_words
+from financial.views.mirror.rows import InvoiceRow, method_words
 
 EVENTS_MAX = 20
-# Stripe: https://docs.stripe.com/declines/codes
-DECLINES = {
-    "insufficient_funds": "The account behind the card has too little money. The customer can try later, or pay otherwise.",
-    "lost_card": "The card was reported lost. Ask for another; do not tell the customer why.",
-    "stolen_card": "The card was reported stolen. Ask for another; do not tell the customer why.",
-    "fraudulent": "Stripe suspects fraud. Ask for another way to pay; do not tell the customer why.",
-    "expired_card": "The card has expired. The customer needs to give a new one.",
-    "incorrect_cvc": "The security code was wrong. The customer can type it again.",
-    "incorrect_number": "The card number was wrong. The customer can type it again.",
-    "processing_error": "The bank could not process it. Try again in a while.",
-    "do_not_honor": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
-    "generic_decline": "The bank gives no reason. The customer should call the bank, or pay otherwise.",
-    "card_not_supported": "The card cannot be used for this kind of payment. Ask for another.",
-    "currency_not_supported": "The card does not support this currency. Ask for another.",
-    "authentication_required": "The bank wants the customer to confirm. Send the payment to the customer again.",
-    "withdrawal_count_limit_exceeded": "The card is over its limit. The customer can try later, or pay otherwise.",
+# Who may open the pages that sentences lead to.
+_PERMISSIONS = {
+    "transaction": "financial.view_transaction",
+    "event": "financial.view_stripewebhookevent",
+    "payment": "financial.view_stripepaymentintent",
+    "payout": "financial.view_stripepayout",
+    "subscription": "financial.view_stripesubscription",
 }
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a sentence leads, for those with the permission."""
+
+    address: str
+    permission: str
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,13 @@ class Happening:
     tone: str = "muted"
     icon: str = "dot"
     note: str = ""
-    address: str = ""
-
-
-def decline_words(code: str) -> str:
-    """Return what a decline code means and what to do next, in plain words; nothing for a code without any."""
-    return DECLINES.get(code, "")
+    link: Link | None = None
 
 
 def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) -> list[Happening]:
     found = list(_payment_itself(payment))
     for charge in payment.charges.all():
-        found.extend(_attempt(charge))
+        found.extend(_attempt(charge, failure_code(payment, charge)))
     charges = [charge.stripe_id for charge in payment.charges.all()]
     found += [*_money_back(payment), *_notices(payment), *_booked(booking), *_moved(payment.credential, charges)]
     ids = [payment.stripe_id, *charges]
@@ -72,29 +73,95 @@ def of_payment(payment: StripePaymentIntent, booking: StripeTransaction | None) 
     return _sorted([*found, *_events(payment.credential, ids)])
 
 
+def failure_code(payment: StripePaymentIntent, charge: StripeCharge) -> str:
+    """Return why an attempt failed: the charge says only “declined”, and of the last one the payment says more."""
+    is_last = payment.has_failed and charge.stripe_id == payment.latest_charge_stripe_id
+    return str((payment.error_decline_code if is_last else "") or charge.failure_code)
+
+
 def of_customer(customer: StripeCustomer, payments: Iterable[StripePaymentIntent]) -> list[Happening]:
-    """Tell of a customer, their subscriptions and the payments at hand."""
+    """Tell of a customer, their subscriptions, the payments at hand, and what went back or was disputed of any payment."""
     found = list(_made(customer.created_at, "Customer created"))
     for subscription in customer.subscriptions.select_related("price__product").newest()[:10]:
         name = subscription.price.product if subscription.price else subscription.stripe_id
-        found.extend(_made(subscription.created_at, f"Subscribed to {name}", "info", "subscriptions"))
-        found.extend(_made(subscription.ended_at, f"Subscription to {name} ended", "muted", "cross"))
+        link = _to("subscription", subscription.stripe_id)
+        found.extend(_made(subscription.created_at, f"Subscribed to {name}", "info", "subscriptions", link=link))
+        found.extend(_made(subscription.ended_at, f"Subscription to {name} ended", "muted", "cross", link=link))
     for payment in payments:
         tone, icon, word = _outcome(payment)
-        found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon))
+        link = _to("payment", payment.stripe_id)
+        found.extend(_made(payment.created_at, f"Payment of {_amount(payment)} {word}", tone, icon, link=link))
+    found += _taken_from(customer)
     found.extend(_made(customer.deleted_at, "Deleted in Stripe", "bad", "cross"))
     found += _audited(customer.credential, customer.stripe_id)
     return _sorted([*found, *_events(customer.credential, [customer.stripe_id])])
 
 
-def of_subscription(subscription: StripeSubscription) -> list[Happening]:
+def _taken_from(customer: StripeCustomer) -> list[Happening]:
+    """Tell of the newest refunds and disputes of a customer's payments, each leading to its payment; three queries."""
+    newest = StripePaymentIntent.objects.filter(customer=customer).newest()
+    paid: dict[int | None, str] = dict(newest.values_list("pk", "stripe_id")[:FEW])
+    of_these = {"payment_intent__in": list(paid)}
+    found: list[Happening] = []
+    # Without an order: a database would walk all refunds from the newest one instead of looking these up.
+    for refund in StripeRefund.objects.filter(**of_these).order_by().defer("payload", "private")[:FEW]:
+        found.extend(_refunded(refund, _to("payment", paid[refund.payment_intent_id])))
+    for dispute in StripeDispute.objects.filter(**of_these).order_by().defer("payload", "private")[:FEW]:
+        found.extend(_disputed(dispute, _to("payment", paid[dispute.payment_intent_id])))
+    return _sorted(found)[:EVENTS_MAX][::-1]
+
+
+def of_payout(payout: StripePayout, state: str, bookings: Iterable[Booked]) -> list[Happening]:
+    """Tell of a payout read with its reading and its deposit; `state` is how far it is reconciled."""
+    how = "by schedule" if payout.automatic else "by hand"
+    found = list(_made(payout.created_at, f"Payout of {_amount(payout)} made {how}", "info", "payouts"))
+    found += [*_arrival(payout), *_reconciled(payout, state)]
+    for row in (booked.transaction for booked in bookings):
+        text = f"{row.get_kind_display()} of {_amount(row)} booked on {row.booked_on:%d %b %Y}"
+        found.append(Happening(row.occurred_at, text, "muted", "ledger", link=_to("transaction", row.pk)))
+    found += _audited(payout.credential, payout.stripe_id)
+    return _sorted([*found, *_events(payout.credential, [payout.stripe_id])])
+
+
+def _arrival(payout: StripePayout) -> Iterator[Happening]:
+    """Tell of the bank's side; Stripe says when a payout arrives, and of one that failed only why."""
+    if payout.status == "paid":
+        yield from _made(payout.arrival_at, "Arrived at the bank", "ok", "check", payout.trace_id)
+    elif payout.status == "failed":
+        why = _plain(payout.failure_code)
+        yield from _made(payout.arrival_at, "Was to arrive at the bank, and failed", "bad", "cross", why)
+    elif payout.status == "canceled":
+        yield from _made(payout.arrival_at, "Was to arrive at the bank, and was canceled", "muted", "cross")
+    else:
+        way = "In transit" if payout.status == "in_transit" else "Waits to be sent"
+        yield from _made(payout.arrival_at, f"{way}, expected at the bank", "info", "clock")
+    deposit = getattr(payout, "deposit", None)
+    if deposit is not None:
+        text = f"Deposit of {deposit.booked_on:%d %b %Y} matched"
+        yield Happening(deposit.created_at, text, "ok", "check", deposit.get_match_display().lower())
+
+
+def _reconciled(payout: StripePayout, state: str) -> Iterator[Happening]:
+    reading = getattr(payout, "reading", None)
+    if reading is None or not reading.is_complete:
+        return
+    count = f"{reading.rows:,} row{'' if reading.rows == 1 else 's'} read"
+    if state == Reckoned.AGREES:
+        yield from _made(reading.read_at, f"{count}, they sum up to it", "ok", "check")
+    else:
+        yield from _made(reading.read_at, f"{count}, they do not sum up to it", "bad", "alert")
+
+
+def of_subscription(subscription: StripeSubscription, invoices: Iterable[InvoiceRow]) -> list[Happening]:
+    """Tell of a subscription and the invoices at hand, each with its payment."""
     found = list(_made(subscription.created_at, "Subscription created", "info", "subscriptions"))
     found.extend(_made(subscription.trial_end_at, "Trial ends", "info", "clock"))
     found.extend(_made(subscription.canceled_at, "Cancellation asked for", "warn", "alert"))
     found.extend(_made(subscription.ended_at, "Subscription ended", "muted", "cross"))
-    for invoice in subscription.invoices.newest()[:10]:
+    for line in invoices:
+        invoice, link = line.invoice, _to("payment", line.payment.payment.stripe_id) if line.payment else None
         total = f"{money.with_code(invoice.total_minor, invoice.currency)} ({invoice.status or 'no status'})"
-        found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}"))
+        found.extend(_made(invoice.created_at, f"Invoice {invoice.number or invoice.stripe_id} of {total}", link=link))
     found += _audited(subscription.credential, subscription.stripe_id)
     return _sorted([*found, *_events(subscription.credential, [subscription.stripe_id])])
 
@@ -113,11 +180,11 @@ def _payment_itself(payment: StripePaymentIntent) -> Iterator[Happening]:
     yield from _made(payment.canceled_at, "Payment canceled", "muted", "cross")
 
 
-def _attempt(charge: StripeCharge) -> Iterator[Happening]:
+def _attempt(charge: StripeCharge, code: str) -> Iterator[Happening]:
     how = method_words(charge) or "The payment method"
     amount = money.with_code(charge.amount_minor, charge.currency)
     if charge.status == "failed":
-        why = decline_words(charge.failure_code) or charge.failure_message
+        why = decline_words(code, charge.failure_message)
         yield from _made(charge.created_at, f"{how} was declined for {amount}", "bad", "cross", why)
     elif charge.status == "pending":
         yield from _made(charge.created_at, f"{how} is being charged {amount}", "info", "clock")
@@ -129,14 +196,23 @@ def _attempt(charge: StripeCharge) -> Iterator[Happening]:
 
 def _money_back(payment: StripePaymentIntent) -> Iterator[Happening]:
     for refund in payment.refunds.all():
-        amount = money.with_code(refund.amount_minor, refund.currency)
-        if refund.status == "failed":
-            yield from _made(refund.created_at, f"Refund of {amount} failed", "bad", "cross", refund.failure_reason)
-        else:
-            yield from _made(refund.created_at, f"{amount} refunded ({refund.status})", "info", "back", refund.reason)
+        yield from _refunded(refund)
     for dispute in payment.disputes.all():
-        text = f"Customer disputed {money.with_code(dispute.amount_minor, dispute.currency)} ({_plain(dispute.reason)})"
-        yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status))
+        yield from _disputed(dispute)
+
+
+def _refunded(refund: StripeRefund, link: Link | None = None) -> Iterator[Happening]:
+    if refund.status == "failed":
+        why = _plain(refund.failure_reason)
+        yield from _made(refund.created_at, f"Refund of {_amount(refund)} failed", "bad", "cross", why, link)
+    else:
+        text = f"{_amount(refund)} refunded ({_plain(refund.status)})"
+        yield from _made(refund.created_at, text, "info", "back", _plain(refund.reason), link)
+
+
+def _disputed(dispute: StripeDispute, link: Link | None = None) -> Iterator[Happening]:
+    text = f"Customer disputed {_amount(dispute)} ({_plain(dispute.reason)})"
+    yield from _made(dispute.created_at, text, "bad", "alert", _plain(dispute.status), link)
 
 
 def _notices(payment: StripePaymentIntent) -> Iterator[Happening]:
@@ -147,14 +223,14 @@ def _notices(payment: StripePaymentIntent) -> Iterator[Happening]:
 def _booked(booking: StripeTransaction | None) -> Iterator[Happening]:
     if booking is None:
         return
-    entry = booking.transaction
+    entry, link = booking.transaction, _to("transaction", booking.transaction_id)
     exact = f"Stripe’s exact fee of {money.with_code(entry.fee_minor, entry.currency)}"
     if booking.settled_at == entry.created_at:  # the exact fee was known at once
-        yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check")
+        yield from _made(entry.created_at, f"Booked with {exact}", "ok", "check", link=link)
         return
-    yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check")
+    yield from _made(entry.created_at, "Booked with an estimated fee", "ok", "check", link=link)
     if booking.settled_at:
-        yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check")
+        yield from _made(booking.settled_at, f"{exact} replaced the estimate", "ok", "check", link=link)
 
 
 def _audited(credential: StripeCredential, stripe_id: str) -> Iterator[Happening]:
@@ -171,35 +247,37 @@ def _moved(credential: StripeCredential, charges: list[str]) -> Iterator[Happeni
     links = StripeTransaction.objects.filter(charge_stripe_id__in=charges, transaction__credential=credential)
     found = list(links.select_related("transaction").order_by("transaction__occurred_at", "pk")[:EVENTS_MAX])
     for row in (link.transaction for link in found if link.payment_intent_id is None):
-        amount = money.with_code(row.amount_minor, row.currency)
-        text = f"{row.get_kind_display()} of {amount} booked on {row.booked_on:%d %b %Y}"
+        text = f"{row.get_kind_display()} of {_amount(row)} booked on {row.booked_on:%d %b %Y}"
         note = f"fee {money.with_code(row.fee_minor, row.currency)}" if row.fee_minor else ""
-        yield Happening(row.occurred_at, text, "muted", "ledger", note, reverse("financial:transaction", args=[row.pk]))
+        yield Happening(row.occurred_at, text, "muted", "ledger", note, _to("transaction", row.pk))
     movements = [link.transaction.balance_transaction_id for link in found]
     rows = PayoutRow.objects.filter(balance_transaction__in=movements).select_related("payout", "balance_transaction")
     for listed in rows.defer("payout__payload", "payout__private", "balance_transaction__payload")[:EVENTS_MAX]:
         payout, moved = listed.payout, listed.balance_transaction
         net = money.with_code(moved.net_minor, moved.currency)
         whole = money.with_code(payout.amount_minor, payout.currency)
-        address = reverse("financial:payout", args=[payout.stripe_id])
+        link = _to("payout", payout.stripe_id)
         text = f"{net} in the payout of {whole}"
-        yield from _made(payout.arrival_at, text, "info", "payouts", payout.stripe_id, address)
+        yield from _made(payout.arrival_at, text, "info", "payouts", payout.stripe_id, link)
 
 
 def _events(credential: StripeCredential, ids: list[str]) -> Iterator[Happening]:
     events = StripeWebhookEvent.objects.filter(credential=credential, object_stripe_id__in=ids).defer("body")
     for event in events.order_by("-received_at", "-id")[:EVENTS_MAX]:
         state = event.get_state_display().lower()
-        yield Happening(
-            event.received_at, f"Webhook {event.type} received", "muted", "webhook", f"{state}, {event.event_id}"
-        )
+        text, note = f"Webhook {event.type} received", f"{state}, {event.event_id}"
+        yield Happening(event.received_at, text, "muted", "webhook", note, _to("event", event.event_id))
 
 
 def _made(
-    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = "", address: str = ""
+    at: dt.datetime | None, text: str, tone: str = "muted", icon: str = "dot", note: str = "", link: Link | None = None
 ) -> Iterator[Happening]:
     if at is not None:
-        yield Happening(at, text, tone, icon, note, address)
+        yield Happening(at, text, tone, icon, note, link)
+
+
+def _to(page: str, key: str | int) -> Link:
+    return Link(reverse(f"financial:{page}", args=[key]), _PERMISSIONS[page])
 
 
 def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
@@ -210,8 +288,8 @@ def _outcome(payment: StripePaymentIntent) -> tuple[str, str, str]:
     return "muted", "dot", f"is {_plain(payment.status)}"
 
 
-def _amount(payment: StripePaymentIntent) -> str:
-    return money.with_code(payment.amount_minor, payment.currency)
+def _amount(row: StripePaymentIntent | StripeRefund | StripeDispute | StripePayout | Transaction) -> str:
+    return money.with_code(row.amount_minor, row.currency)
 
 
 def _plain(code: str) -> str:
