@@ -18,7 +18,7 @@ from financial.reports.account import (
     trouble,
 )
 from financial.reports.books import Basis, Books, Delta, Figures, ReportRow, books, delta
-from financial.reports.cached import cached
+from financial.reports.cached import cached, of_one_moment
 from financial.reports.customers import Paid, paid_net
 from financial.reports.fees import Drift, FeeAudit, FeeRow, Lost, fee_audit
 from financial.reports.growth import Growth, growth
@@ -142,6 +142,7 @@ __all__ = [
     "latest_proof",
     "left_unread",
     "mirrored",
+    "of_one_moment",
     "paid_net",
     "paid_sum",
     "payout_bookings",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -13,6 +15,28 @@ from financial import conf
 from financial.models import MirrorClock, StripeCredential, StripeRequest, StripeWebhookEvent, SyncRun, Transaction
 
 Answer = TypeVar("Answer")
+_states: ContextVar[dict[object, Any] | None] = ContextVar("states", default=None)
+
+
+@contextmanager
+def of_one_moment() -> Iterator[None]:
+    """Ask for the state of the data once inside the block, however many answers need it: for pages that write nothing."""
+    token = _states.set({})
+    try:
+        yield
+    finally:
+        _states.reset(token)
+
+
+def state_once(name: str, credential: StripeCredential, ask: Callable[[], Any]) -> Any:
+    """Return a state of the data; the same one to everybody inside `of_one_moment`."""
+    known = _states.get()
+    if known is None:
+        return ask()
+    key = (name, credential.pk)
+    if key not in known:
+        known[key] = ask()
+    return known[key]
 
 
 def cached(name: str, credential: StripeCredential, build: Callable[[], Answer], *further: object) -> Answer:
@@ -22,7 +46,8 @@ def cached(name: str, credential: StripeCredential, build: Callable[[], Answer],
     """
     if int(conf.get("CACHE_SECONDS")) <= 0:
         return build()
-    return kept(name, credential, build, (_state(credential), further))
+    state = state_once("all", credential, lambda: _state(credential))
+    return kept(name, credential, build, (state, further))
 
 
 def kept(name: str, credential: StripeCredential, build: Callable[[], Answer], state_of_data: object) -> Answer:

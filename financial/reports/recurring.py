@@ -20,7 +20,7 @@ from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripePro
 from financial.models.mirror import IS_ENDING
 from financial.paging import FEW, NO_LIMIT, CountUpTo
 from financial.recurring import COUNTED_STATUSES, rounded
-from financial.reports.cached import Answer, cached, kept
+from financial.reports.cached import Answer, cached, kept, state_once
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
 from financial.reports.periods import midnight
 
@@ -91,6 +91,11 @@ def kept_with_spans(name: str, credential: StripeCredential, build: Callable[[],
 
 
 def _state(credential: StripeCredential) -> tuple[object, ...]:
+    found: tuple[object, ...] = state_once("spans", credential, lambda: _state_of_spans(credential))
+    return found
+
+
+def _state_of_spans(credential: StripeCredential) -> tuple[object, ...]:
     """What changes whenever a span does, or begins or ends: rows are only added and removed, ids never used again."""
     spans, now = MrrSpan.objects.of(credential), timezone.now()
     figures = (

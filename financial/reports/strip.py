@@ -9,10 +9,11 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from financial import accounts
 from financial.models import AccountDay, BalanceReading, BooksCheck, BooksProof, StripeCredential, Transaction
+from financial.reports.cached import cached
 
 
 class Standing(StrEnum):
@@ -87,26 +88,32 @@ class Strip:
 
 
 def strip(credential: StripeCredential) -> Strip:
-    """Return how the books stand; four small queries, always: every page asks them, and they do not grow with the books."""
+    """Return how the books stand: every page asks; four small queries, two and that for the data's state when kept."""
     readings = {reading.currency: reading for reading in BalanceReading.objects.filter(credential=credential)}
     check = BooksCheck.objects.filter(credential=credential).defer("found").first()
     return _strip(credential, readings, check)
 
 
 def _strip(credential: StripeCredential, readings: dict[str, BalanceReading], check: BooksCheck | None) -> Strip:
+    booked, estimated = cached("strip", credential, lambda: _booked(credential))
     codes = (accounts.clearing("payments"), accounts.SUSPENSE)
-    days = AccountDay.objects.filter(credential=credential, account__code__in=codes).order_by()
-    sums = days.values_list("currency", "account__code").annotate(Sum("amount_minor"), Sum("count"))
-    booked = {(currency, code): (amount, count) for currency, code, amount, count in sums}
-    estimates = Transaction.objects.estimated().filter(credential=credential)
     moved = {currency for currency, _ in booked} | {code for code, one in readings.items() if one.stripe_minor}
     order = sorted(moved, key=lambda currency: (-booked.get((currency, codes[0]), (0, 0))[1], currency))
     return Strip(
         currencies=tuple(_standing(code, booked, readings.get(code)) for code in order),
-        estimated=estimates.aggregate(number=Count("id"))["number"],
+        estimated=estimated,
         verified_at=check.checked_at if check else None,
         broken=tuple(check.broken.split()) if check else (),
     )
+
+
+def _booked(credential: StripeCredential) -> tuple[dict[tuple[str, str], tuple[int, int]], int]:
+    """Return what is booked on Stripe's balance and in suspense, by currency and account, and how many are estimates."""
+    codes = (accounts.clearing("payments"), accounts.SUSPENSE)
+    days = AccountDay.objects.filter(credential=credential, account__code__in=codes).order_by()
+    sums = days.values_list("currency", "account__code").annotate(Sum("amount_minor"), Sum("count"))
+    estimates = Transaction.objects.estimated().filter(credential=credential)
+    return {(currency, code): (amount, count) for currency, code, amount, count in sums}, estimates.count()
 
 
 def _standing(

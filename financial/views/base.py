@@ -7,6 +7,7 @@ page) or `self.fragment(template, context)` (what htmx swaps in, without the she
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -101,7 +102,8 @@ class StaffView(View):
     is_house: bool = False  # shows the own books, whatever credential is on show elsewhere
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with timezone.override(conf.time_zone()):
+        is_reading = request.method not in UNSAFE_METHODS
+        with timezone.override(conf.time_zone()), reports.of_one_moment() if is_reading else nullcontext():
             response = self._refusal() or self._answer(request, *args, **kwargs)
             if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                 response.render()
