@@ -293,6 +293,10 @@ class StripeCharge(MirrorRow):
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
             models.Index(fields=("credential", "card_last4", "-created_at", "-id"), name="%(class)s_last4"),
             models.Index(fields=("customer", "card_country"), name="%(class)s_country"),
+            models.Index(
+                fields=("customer", "currency", "paid", "captured", "amount_captured_minor", "amount_refunded_minor"),
+                name="%(class)s_kept",
+            ),
             # Small ones for what is rare: the tabs of the payments begin there.
             models.Index(fields=("payment_intent",), condition=Q(refunded=True), name="%(class)s_refunded"),
             models.Index(

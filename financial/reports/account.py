@@ -157,7 +157,11 @@ def _figures(credential: StripeCredential, counts: Sequence[CountUpTo]) -> tuple
 
 
 def attention(credential: StripeCredential, period: Period) -> Attention:
-    """Return what waits for somebody, of failed payments and payouts those of the period; seven queries at most."""
+    """Return what waits for somebody, of failed payments and payouts those of the period; seven queries, none when kept."""
+    return cached("attention", credential, lambda: _attention(credential, period), period)
+
+
+def _attention(credential: StripeCredential, period: Period) -> Attention:
     failed = _failed(credential, period)
     payouts = _within(StripePayout.objects.of(credential).alive().filter(status="failed"), period)
     disputes = StripeDispute.objects.of(credential).alive().filter(status__in=DISPUTES_TO_ANSWER)
@@ -201,8 +205,11 @@ def trouble(credential: StripeCredential, period: Period) -> Trouble:
 
 
 def recent(credential: StripeCredential, kinds: Collection[str] = ACTIVITIES.keys()) -> Recent:
-    """Return the newest payments and subscriptions, and what happened last of these `kinds`; six queries at most."""
+    """Return the newest payments and subscriptions, and what happened last of these `kinds`; six queries, none when kept."""
+    return cached("recent", credential, lambda: _recent(credential, kinds), tuple(kinds))
 
+
+def _recent(credential: StripeCredential, kinds: Collection[str]) -> Recent:
     def newest(model: type[MirrorRow], *related: str) -> tuple[Any, ...]:
         rows = model.objects.of(credential).alive().filter(created_at__isnull=False).newest()
         return tuple(_light(rows, *related)[:ACTIVITY_ROWS])

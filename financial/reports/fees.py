@@ -145,14 +145,14 @@ def _month_words(month: str) -> str:
 
 
 def _lost(credential: StripeCredential, currency: str, period: Period) -> Lost:
-    refunds = [name for name, meaning in CATEGORIES.items() if meaning.metric is Metric.REFUNDS]
     days: dict[str, Any] = {"credential": credential, "currency": currency, **_within("day", period)}
-    refunded = DayTotal.objects.filter(**days, reporting_category__in=refunds).aggregate(fee=Sum("fee_minor"))["fee"]
+    refunded = DayTotal.objects.filter(**days, reporting_category__in=_REFUNDS).aggregate(fee=Sum("fee_minor"))["fee"]
     disputed = AccountDay.objects.filter(**days, account__code=DISPUTE_FEES).aggregate(fee=Sum("amount_minor"))["fee"]
     kept_of = _refunded(credential, currency, period)
     return Lost(refunded or 0, disputed or 0, *kept_of[FULLY], *kept_of[PARTLY])
 
 
+_REFUNDS = tuple(name for name, meaning in CATEGORIES.items() if meaning.metric is Metric.REFUNDS)
 FULLY, PARTLY = "full", "part"
 _STATES = {FULLY: Q(refunded=True), PARTLY: Q(refunded=False, amount_refunded_minor__gt=0)}
 
@@ -160,12 +160,10 @@ _STATES = {FULLY: Q(refunded=True), PARTLY: Q(refunded=False, amount_refunded_mi
 def _refunded(credential: StripeCredential, currency: str, period: Period) -> Mapping[str, tuple[int, int]]:
     """Return how many payments were refunded, wholly or in part, and what Stripe took of them.
 
-    Kept until a refund changes one of these numbers: it looks at every refunded payment, and most writes are none.
+    Kept until a refund is booked: it looks at every refunded payment, and most writes are none.
     """
-    charges = StripeCharge.objects.of(credential)
-    counts = {name: Count("pk", filter=state) for name, state in _STATES.items()}
-    touched = charges.filter(_STATES[FULLY] | _STATES[PARTLY])
-    state = tuple(touched.aggregate(**counts, back=Sum("amount_refunded_minor")).values())
+    booked = DayTotal.objects.filter(credential=credential, currency=currency, reporting_category__in=_REFUNDS)
+    state = tuple(booked.aggregate(Sum("count"), Sum("amount_minor")).values())
     return kept("fees-kept", credential, lambda: _fees_kept(credential, currency, period), (state, currency, period))
 
 

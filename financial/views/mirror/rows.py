@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
 
 from financial import reports
 from financial.filters import customer_state, payment_state
@@ -127,8 +127,8 @@ def product_rows(
     wanted = [product.default_price_stripe_id for product in products if product.default_price_stripe_id]
     defaults = {price.stripe_id: price for price in prices.filter(stripe_id__in=wanted)}
     counted = _by(prices.filter(product__in=products), "product", prices=Count("pk"), once=_one_time(), often=_often())
-    active = StripeSubscription.objects.of(credential).filter(ACTIVE, price__product__in=products)
-    subscribed = _by(active, "price__product", customers=Count("customer_stripe_id", distinct=True))
+    keys = tuple(product.pk for product in products)
+    subscribed = reports.cached("subscribers", credential, lambda: _subscribers(credential, keys), keys)
     mrr = recurring.mrr_of(credential, "product", [product.stripe_id for product in products])
     return [
         ProductRow(
@@ -137,12 +137,17 @@ def product_rows(
             price_words(found) if (found := defaults.get(product.default_price_stripe_id)) else "",
             _kinds(counted(product.pk, "once"), counted(product.pk, "often")),
             counted(product.pk, "prices") or 0,
-            subscribed(product.pk, "customers") or 0,
+            subscribed.get(product.pk, 0),
             mrr.get(product.stripe_id, ()),
             revenue.get(product.pk, ()),
         )
         for product in products
     ]
+
+
+def _subscribers(credential: StripeCredential, keys: Sequence[int]) -> dict[int, int]:
+    active = StripeSubscription.objects.of(credential).filter(ACTIVE, price__product__in=keys).order_by()
+    return dict(active.values_list("price__product").annotate(Count("customer_stripe_id", distinct=True)))
 
 
 def product_state(product: StripeProduct) -> str:
@@ -153,25 +158,31 @@ def customer_rows(credential: StripeCredential, customers: Sequence[StripeCustom
     """Dress a page of customers; five queries."""
     subscriptions = StripeSubscription.objects.of(credential).filter(customer__in=customers)
     subscribed = _by_status(subscriptions)
-    payments = StripePaymentIntent.objects.of(credential).filter(customer__in=customers)
-    paid = _by(payments, "customer", all=Count("pk"), last=Max("created_at", filter=Q(status="succeeded")))
+    payments = StripePaymentIntent.objects.filter(customer__in=customers).order_by()
+    counted = dict(payments.values_list("customer").annotate(Count("pk")))
+    last = _last_paid(customers)
     net = reports.paid_net(credential, customers)
     mrr = recurring.mrr_of(credential, "customer", [customer.stripe_id for customer in customers])
     return [
         CustomerRow(
             customer,
-            customer_state(
-                customer, statuses := subscribed.get(customer.pk, {}), has_paid=bool(paid(customer.pk, "last"))
-            ),
+            customer_state(customer, statuses := subscribed.get(customer.pk, {}), has_paid=bool(last.get(customer.pk))),
             sum(statuses.get(status, 0) for status in StripeSubscription.ACTIVE_STATUSES),
             sum(statuses.values()),
-            paid(customer.pk, "all") or 0,
-            paid(customer.pk, "last"),
+            counted.get(customer.pk, 0),
+            last.get(customer.pk),
             mrr.get(customer.stripe_id, ()),
             net.get(customer.pk, ()),
         )
         for customer in customers
     ]
+
+
+def _last_paid(customers: Sequence[StripeCustomer]) -> dict[int, dt.datetime | None]:
+    """Return when each customer last paid: the newest of their payments are looked at, not all."""
+    paid = StripePaymentIntent.objects.filter(customer=OuterRef("pk"), status="succeeded").newest()
+    rows = StripeCustomer.objects.filter(pk__in=[customer.pk for customer in customers]).order_by()
+    return dict(rows.values_list("pk", Subquery(paid.values("created_at")[:1])))
 
 
 def _by_status(subscriptions: QuerySet[StripeSubscription]) -> dict[int, dict[str, int]]:
