@@ -18,6 +18,7 @@ from django.db.models import Case, Count, F, Q, Sum, Value, When
 from financial import conf
 from financial.models import StripeCharge, StripeCredential, StripeInvoice
 from financial.models.mirror import HAS_FAILED
+from financial.reports.cached import cached
 from financial.reports.periods import midnight
 
 FINISHED = ("paid", "open", "uncollectible", "void")
@@ -60,7 +61,11 @@ class Recovery:
 
 
 def recovery(credential: StripeCredential, currency: str, first: dt.date, end: dt.date) -> Recovery:
-    """Return what became of the renewals made from one local day up to another; one query."""
+    """Return what became of the renewals made from one local day up to another; one query, none when kept."""
+    return cached("recovery", credential, lambda: _recovery(credential, currency, first, end), currency, first, end)
+
+
+def _recovery(credential: StripeCredential, currency: str, first: dt.date, end: dt.date) -> Recovery:
     zone = conf.time_zone()
     rows = StripeInvoice.objects.of(credential).filter(
         created_at__gte=midnight(first, zone), created_at__lt=midnight(end, zone), currency=currency,

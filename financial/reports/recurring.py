@@ -180,13 +180,21 @@ def _headlines(credential: StripeCredential) -> tuple[Headline, ...]:
 
 
 def leaving(credential: StripeCredential, currency: str, product: str = "") -> Amount:
-    """Return the MRR of subscriptions whose end is already set; two queries."""
-    return _of_subscriptions(credential, _leaving_and_late(credential)[0], currency, product)
+    """Return the MRR of subscriptions whose end is already set; two queries, none when kept."""
+
+    def build() -> Amount:
+        return _of_subscriptions(credential, _leaving_and_late(credential)[0], currency, product)
+
+    return cached("leaving", credential, build, _state(credential), currency, product)
 
 
 def at_risk(credential: StripeCredential, currency: str, product: str = "") -> Amount:
-    """Return the MRR of subscriptions that are past due; two queries."""
-    return _of_subscriptions(credential, _leaving_and_late(credential)[1], currency, product)
+    """Return the MRR of subscriptions that are past due; two queries, none when kept."""
+
+    def build() -> Amount:
+        return _of_subscriptions(credential, _leaving_and_late(credential)[1], currency, product)
+
+    return cached("at-risk", credential, build, _state(credential), currency, product)
 
 
 def _leaving_and_late(credential: StripeCredential) -> tuple[QuerySet[StripeSubscription], ...]:
@@ -241,11 +249,16 @@ def paying_since(credential: StripeCredential, customer_stripe_id: str) -> dt.da
 
 
 def trials(credential: StripeCredential, currency: str, first: dt.date, end: dt.date) -> Trials:
-    """Return what became of the trials that ended from one local day up to another; two queries.
+    """Return what became of the trials that ended from one local day up to another; two queries, none when kept.
 
     Converted is who has paid the first invoice with an amount, made within 14 days of the trial's end. Until then, if it
     is not cancelled, a trial is open.
     """
+    today = timezone.now().astimezone(conf.time_zone()).date()
+    return cached("trials", credential, lambda: _trials(credential, currency, first, end), currency, first, end, today)
+
+
+def _trials(credential: StripeCredential, currency: str, first: dt.date, end: dt.date) -> Trials:
     zone, now = conf.time_zone(), timezone.now()
     start_at, end_at = midnight(first, zone), min(midnight(end, zone), now)
     ended = Q(trial_end_at__lt=end_at)
