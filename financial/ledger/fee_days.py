@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from financial.bands import band_of
@@ -76,9 +77,8 @@ _READ = ("pk", "currency", "booked_on", "amount_minor", "fee_minor", "presentmen
 def read(credential: StripeCredential) -> Iterator[Cost]:
     """Yield every settled payment from the books, a page at a time."""
     settled = Transaction.objects.settled().filter(credential=credential, reporting_category=CHARGE)
-    last = 0
-    while page := list(settled.filter(pk__gt=last).order_by("pk").values_list(*_READ)[:PAGE]):
-        last = page[-1][0]
+    rows = settled.order_by().values_list(*_READ).iterator(chunk_size=PAGE)
+    while page := list(islice(rows, PAGE)):  # in one pass: SQLite would sort all of them for each page
         cards = cards_of(credential, {row[6] for row in page if row[6]})
         for _, currency, day, amount, fee, paid_in, charge, payment, estimated, is_rough in page:
             country, brand = cards.get(charge, ("", ""))

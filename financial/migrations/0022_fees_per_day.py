@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import django.db.models.deletion
@@ -29,9 +30,8 @@ def _sum_up(apps: Any, credential_id: int) -> None:
         credential=credential_id, status="settled", reporting_category="charge"
     )
     sums: dict[tuple[Any, ...], list[int]] = {}
-    last = 0
-    while page := list(settled.filter(pk__gt=last).order_by("pk").values_list(*READ)[:PAGE]):
-        last = page[-1][0]
+    rows = settled.order_by().values_list(*READ).iterator(chunk_size=PAGE)
+    while page := list(islice(rows, PAGE)):  # in one pass: SQLite would sort all of them for each page
         named = charges.filter(stripe_id__in={row[6] for row in page if row[6]})
         facts = named.values_list("stripe_id", "card_country", "card_brand", "method_type")
         cards = {stripe_id: (country, brand or method) for stripe_id, country, brand, method in facts}
