@@ -20,6 +20,7 @@ LEFT_OUT = frozenset({"webhook", "payout-deposit", "credential-switch", "saved-f
     "payment-link",
     "checkout-page",
     "paid",
+    "sample-data",
     "subscription-next-invoice",
 }
 PERIODS = ("today", "7d", "30d", "90d", "month", "last-month", "12m", "year", "all")
