@@ -182,7 +182,7 @@ def _grouped(whole: int, writing: _Writing) -> str:
 
 @lru_cache(maxsize=512)
 def _writing(code: str, decimals: int, locale: str) -> _Writing:
-    """Read off two samples of Babel's how it writes amounts: asked for each, it takes thirty times as long."""
+    """Read off two samples of Babel's how it writes amounts: asked for each, it takes twenty times as long."""
     from babel import Locale
     from babel.numbers import get_currency_symbol, parse_pattern
 

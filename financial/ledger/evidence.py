@@ -182,15 +182,13 @@ class _Sources:
         if row is None:
             return Paid(charge_stripe_id=stripe_id), True
         currency, captured, amount, payment_id, country, brand, method = row
-        card = (country, brand or method)
+        card = {"country": country, "brand": brand or method}
         payment = self._payments.get(payment_id)
         if payment is None:
-            return Paid(currency, captured or amount, stripe_id)._replace(country=card[0], brand=card[1]), bool(
-                payment_id
-            )
+            return Paid(currency, captured or amount, stripe_id, **card), bool(payment_id)
         is_own = payment[1] == stripe_id
         shown = payment[3] if is_own and payment[3] else captured or amount
-        return Paid(currency, shown, stripe_id, payment[0], payment[3] or amount, payment[2], is_own, *card), False
+        return Paid(currency, shown, stripe_id, payment[0], payment[3] or amount, payment[2], is_own, **card), False
 
     def _read(self, model: type[MirrorRow], ids: Iterable[str], *names: str) -> dict[str, tuple[Any, ...]]:
         rows = model.objects.filter(credential=self._credential, stripe_id__in=list(ids))

@@ -69,7 +69,7 @@ def add_estimate(sums: Sums, currency: str, day: dt.date, estimate: Estimate, ex
     held[6] += estimate.is_rough
 
 
-_READ = ("pk", "currency", "booked_on", "amount_minor", "fee_minor", "presentment_currency",
+_READ = ("currency", "booked_on", "amount_minor", "fee_minor", "presentment_currency",
          "stripe_transaction__charge_stripe_id", "stripe_transaction__payment_intent",
          "stripe_transaction__estimated_fee_minor", "stripe_transaction__is_rough")  # fmt: skip
 
@@ -79,8 +79,8 @@ def read(credential: StripeCredential) -> Iterator[Cost]:
     settled = Transaction.objects.settled().filter(credential=credential, reporting_category=CHARGE)
     rows = settled.order_by().values_list(*_READ).iterator(chunk_size=PAGE)
     while page := list(islice(rows, PAGE)):  # in one pass: SQLite would sort all of them for each page
-        cards = cards_of(credential, {row[6] for row in page if row[6]})
-        for _, currency, day, amount, fee, paid_in, charge, payment, estimated, is_rough in page:
+        cards = cards_of(credential, {row[5] for row in page if row[5]})
+        for currency, day, amount, fee, paid_in, charge, payment, estimated, is_rough in page:
             country, brand = cards.get(charge, ("", ""))
             estimate = Estimate(estimated, is_rough) if payment and paid_in == currency else None
             yield Cost(currency, day, amount, fee, country, brand, estimate)
