@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from financial.models import StripePaymentIntent, StripeSubscription
-from financial.reports import Figures, Period
+from financial.reports import Figures, ReportRow
 from financial.templatetags import financial as tags
 
 NOW = dt.datetime(2026, 10, 15, 12, 0, tzinfo=dt.UTC)
@@ -162,9 +162,8 @@ def test_resources_are_named_as_people_do():
 
 def test_a_row_of_the_report_escapes_what_it_did_not_write() -> None:
     figures = Figures(count=1200, gross_minor=500, estimated=2)
-    text = tags.report_row(
-        "<b>", figures, "<i>", Period("all", "", dt.date(2026, 1, 1), dt.date(2026, 2, 1)), is_part=True
-    )
+    row = ReportRow(dt.date(2026, 1, 1), dt.date(2026, 2, 1), figures)
+    text = tags.report_rows([("<b>", row)], "<i>")
 
     assert "<b>" not in text and "<i>" not in text and "&lt;b&gt;" in text
     assert "?figure=gross&amp;currency=%3Ci%3E&amp;date_from=2026-01-01&amp;date_to=2026-01-31" in text

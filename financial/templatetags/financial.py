@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import html
+from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django import template
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from financial import charts, conf
 from financial import money as money_rules
+from financial.days import day_text
 from financial.templatetags._explanations import EXPLANATIONS
 from financial.templatetags._words import ICONS, STATUSES, Status
 
@@ -28,10 +29,9 @@ def money(amount_minor: int | str | None, currency: str = "") -> SafeString | st
     """`{{ amount_minor|money:currency }}`: the amount with its ISO code, digits aligned."""
     if amount_minor is None or amount_minor == "":
         return DASH
-    text, code = money_rules.display(int(amount_minor), currency), currency.upper()
-    if code in text:
-        return format_html('<span class="money">{}</span>', text)
-    return format_html('<span class="money">{} <abbr class="iso">{}</abbr></span>', text, code)
+    text, code = html.escape(money_rules.display(int(amount_minor), currency)), html.escape(currency.upper())
+    written = text if code in text else f'{text} <abbr class="iso">{code}</abbr>'
+    return mark_safe(f'<span class="money">{written}</span>')  # noqa: S308  (escaped above)
 
 
 @register.filter
@@ -77,19 +77,33 @@ _REPORTED = (
 
 
 @register.simple_tag
-def report_row(label: str, figures: Any, currency: str, days: Any = None, *, is_part: bool = False) -> SafeString:
-    """One row of the revenue report, each figure a link to its rows; `is_part` of a bucket, whose label leads there, too.
+def report_rows(rows: Iterable[tuple[str, Any]], currency: str) -> SafeString:
+    """The buckets of the revenue report, pairs of a label and a row with `figures`, `start` and `last`.
 
-    Written in one piece: a year by day has 366 rows of ten cells, which as templates take half a second.
+    Each figure is a link to its rows, the label to its payments. Written in one piece: a year by day has 366 rows of ten
+    cells, which as templates take half a second.
     """
-    address, query = escape(reverse("financial:transactions")), escape(f"&{urlencode(_of_days(currency, days))}")
-    name: str = escape(label)
-    count: str = escape(figures.count or "–")
+    address = escape(reverse("financial:transactions"))
+    written = (_report_row(label, row.figures, currency, row, address, is_part=True) for label, row in rows)
+    return mark_safe("".join(written))  # noqa: S308  (each row is escaped)
+
+
+@register.simple_tag
+def report_row(label: str, figures: Any, currency: str, days: Any = None) -> SafeString:
+    """One row of the revenue report that is none of its buckets: the sum of them, or of what was before."""
+    address = escape(reverse("financial:transactions"))
+    return mark_safe(_report_row(label, figures, currency, days, address))  # noqa: S308  (escaped there)
+
+
+def _report_row(label: str, figures: Any, currency: str, days: Any, address: str, *, is_part: bool = False) -> str:
+    query, name, count = html.escape(f"&{_query(_of_days(currency, days))}"), html.escape(label), "–"
+    if figures.count:
+        count = str(figures.count)
     estimated = figures.estimated
     if is_part and figures.count:
         name = f'<a href="{address}?figure=gross{query}">{name}</a>'
     if estimated:
-        count = f"{count} {approx()}&nbsp;+{escape(estimated)}"
+        count = f"{count} {approx()}&nbsp;+{estimated}"
     none = "" if figures.count or estimated else " none"
     cells = [f'<tr><th scope="row">{name}</th><td class="end{none}" data-label="Payments">{count}</td>']
     for figure, attribute, title in _REPORTED:
@@ -98,7 +112,23 @@ def report_row(label: str, figures: Any, currency: str, days: Any = None, *, is_
             cells.append(f'<td class="end" data-label="{title}">{link}</td>')
         else:
             cells.append(f'<td class="end none" data-label="{title}">–</td>')
-    return mark_safe("".join([*cells, "</tr>"]))  # noqa: S308  (what is not constant is escaped above)
+    return "".join([*cells, "</tr>"])
+
+
+def _query(asked: dict[str, str]) -> str:
+    return "&".join(f"{name}={quote_plus(value)}" for name, value in asked.items())
+
+
+@register.simple_tag
+def chart_rows(series: charts.Series, currency: str) -> SafeString:
+    """What a chart shows, as the rows of a table: days, amount, and that of the time before where it is compared."""
+    rows = []
+    for label, now, before in series.rows:
+        was = f'<td class="end">{money(before, currency)}</td>' if series.before else ""
+        rows.append(
+            f'<tr><th scope="row">{html.escape(label)}</th><td class="end">{money(now, currency)}</td>{was}</tr>'
+        )
+    return mark_safe("".join(rows))  # noqa: S308  (labels are escaped, amounts by `money`)
 
 
 @register.simple_tag
@@ -155,16 +185,17 @@ def when(moment: dt.datetime | dt.date | None, style: str = "") -> SafeString | 
     if not moment:
         return DASH
     if not isinstance(moment, dt.datetime):
-        return format_html('<time datetime="{}">{}</time>', moment.isoformat(), date_format(moment, "j M Y"))
+        return format_html('<time datetime="{}">{}</time>', moment.isoformat(), day_text(moment))
     local = moment.astimezone(conf.time_zone())
     utc = moment.astimezone(dt.UTC)
-    title = f"{date_format(local, 'j M Y, H:i:s')} {local.tzname()} · {date_format(utc, 'j M Y, H:i:s')} UTC"
+    title = f"{day_text(local)}, {local:%H:%M:%S} {local.tzname()} · {day_text(utc)}, {utc:%H:%M:%S} UTC"
     text, exact = _moment_text(local, style), _with_utc(local, utc)
-    if text == exact:
-        return format_html('<time datetime="{}" title="{}">{}</time>', utc.isoformat(), title, text)
     # Whoever asks for exact times, and paper, gets the second instead of the first.
-    shape = '<time datetime="{}" title="{}" data-exact="{}"><span>{}</span></time>'
-    return format_html(shape, utc.isoformat(), title, exact, text)
+    other = "" if text == exact else f' data-exact="{exact}"'
+    shown = text if text == exact else f"<span>{text}</span>"
+    return mark_safe(  # noqa: S308  (numbers, names of months and of zones)
+        f'<time datetime="{utc.isoformat()}" title="{title}"{other}>{shown}</time>'
+    )
 
 
 @register.filter
@@ -172,21 +203,23 @@ def days(period: Any) -> str:
     """`{{ compared|days }}`: the days of something with `start` and `last`, in words: `1–30 Oct 2026`."""
     first, last = period.start, period.last
     if first is None:
-        return f"until {date_format(last, 'j M Y')}"
+        return f"until {day_text(last)}"
     if first == last:
-        return date_format(last, "j M Y")
+        return day_text(last)
     if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day}–{date_format(last, 'j M Y')}"
-    return f"{date_format(first, 'j M' if first.year == last.year else 'j M Y')} – {date_format(last, 'j M Y')}"
+        return f"{first.day}–{day_text(last)}"
+    return f"{day_text(first, 'j M' if first.year == last.year else 'j M Y')} – {day_text(last)}"
 
 
 def _moment_text(local: dt.datetime, style: str) -> str:
     if style == "date":
-        return date_format(local, "j M Y")
+        return day_text(local)
     if style == "exact":
-        return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
+        return f"{day_text(local)}, {local:%H:%M} {local.tzname()}"
     now = timezone.now().astimezone(local.tzinfo)
-    return _relative(now - local) or date_format(local, "j M, H:i" if local.year == now.year else "j M Y")
+    if age := _relative(now - local):
+        return age
+    return f"{day_text(local, 'j M')}, {local:%H:%M}" if local.year == now.year else day_text(local)
 
 
 def _with_utc(local: dt.datetime, utc: dt.datetime) -> str:
@@ -194,7 +227,8 @@ def _with_utc(local: dt.datetime, utc: dt.datetime) -> str:
     exact = _moment_text(local, "exact")
     if not local.utcoffset():
         return exact
-    return f"{exact} · {date_format(utc, 'H:i' if utc.date() == local.date() else 'j M Y, H:i')} UTC"
+    day = "" if utc.date() == local.date() else f"{day_text(utc)}, "
+    return f"{exact} · {day}{utc:%H:%M} UTC"
 
 
 def _relative(age: dt.timedelta) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.formats import date_format
 from django.utils.functional import cached_property
 
 from financial import accounts, charts, conf, money, reports
+from financial.days import day_text
 from financial.errors import UnknownCurrency
 from financial.models import StripeCredential
 from financial.reports import recurring
@@ -131,10 +131,10 @@ def _card(books: reports.Books, currency: str, period: reports.Period) -> Card:
 def bucket_label(row: reports.ReportRow, group: reports.Group) -> str:
     """Return what a bucket is called: `3 Oct`, `29 Sep – 5 Oct` or `October 2026`; cut months name their days."""
     if row.start == row.last:
-        return date_format(row.start, "j M Y")
+        return day_text(row.start)
     if group is reports.Group.MONTH and row.start.day == 1 and row.end.day == 1:
-        return date_format(row.start, "F Y")
-    return f"{date_format(row.start, 'j M')} – {date_format(row.last, 'j M Y')}"
+        return day_text(row.start, "F Y")
+    return f"{day_text(row.start, 'j M')} – {day_text(row.last)}"
 
 
 class Overview(Dashboard):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from django.utils.formats import date_format
-
 from financial import money
+from financial.days import day_text
 from financial.recurring import rounded
 from financial.reports.movements import LIFETIME_MONTHS_MAX, Kind, Month
 from financial.reports.recovery import Recovery
@@ -58,7 +57,7 @@ def ratio(value: Fraction | None) -> str:
 
 
 def month_words(month: Month) -> str:
-    return date_format(month.start, "F Y")
+    return day_text(month.start, "F Y")
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class _Page:
         then = str(was) if name == "customers_end" else then
         direction = "same" if now == was else "up" if now > was else "down"
         return {
-            "change": f"{then} in {date_format(self.before.start, 'F')}",
+            "change": f"{then} in {day_text(self.before.start, 'F')}",
             "direction": direction,
             "is_good": None if now == was else (now > was) == more_is_good,
         }

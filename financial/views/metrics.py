@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.formats import date_format
 
 from financial import charts, conf, money
+from financial.days import day_text
 from financial.models import StripeCredential
 from financial.recurring import rounded
 from financial.reports import recurring
@@ -263,7 +263,7 @@ def _stack(currency: str, lines: Sequence[Line]) -> charts.Stack:
         charts.Layer(name, tone, [line.amounts[kind] for line in lines], falls=kind in LOSSES)
         for kind, name, tone in LAYERS
     ]
-    labels = [date_format(line.month.start, "M Y") for line in lines]
+    labels = [day_text(line.month.start, "M Y") for line in lines]
     return charts.Stack("Movements of MRR", currency, labels, layers)
 
 
@@ -295,7 +295,7 @@ def _mrr_row(cohort: Cohort, asked: Asked) -> GridRow:
 def _grid_row(cohort: Cohort, asked: Asked, cells: Sequence[tuple[str, int, str]]) -> GridRow:
     (month,) = asked.report.between(cohort.start, cohort.start)
     rows_url = _movements_url(asked, month, month, Kind.NEW.value)
-    return GridRow(date_format(cohort.start, "M Y"), cohort.size, cells, rows_url)
+    return GridRow(day_text(cohort.start, "M Y"), cohort.size, cells, rows_url)
 
 
 def _shade(share: Fraction) -> int:

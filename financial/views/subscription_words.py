@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 
-from django.utils.formats import date_format
-
 from financial import conf, money
+from financial.days import day_text
 from financial.models import StripePrice, StripeSubscription
 from financial.stripe_services import InvoicePreview, Offer, Outlook, Reduction, Terms
 
@@ -25,7 +24,7 @@ PAUSE_WORDS = {
 
 def day(moment: dt.datetime | None) -> str:
     """Return a day as sentences have it, in the zone of the studio: `23 December 2026`."""
-    return date_format(moment.astimezone(conf.time_zone()), "j F Y") if moment else "a day Stripe has not set"
+    return day_text(moment.astimezone(conf.time_zone()), "j F Y") if moment else "a day Stripe has not set"
 
 
 def amount(amount_minor: int, currency: str) -> str:
