@@ -52,6 +52,8 @@ LOGIN_URL = "/login/"
 DATABASES = {"default": env.db_url("DATABASE_URL", default="sqlite:///:memory:")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 5}
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["OPTIONS"] = {"options": "-c synchronous_commit=off"}  # no test cuts the server's power
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 _MAIL = "django.core.mail.backends.locmem.EmailBackend"
 if django.VERSION < (6, 1):
