@@ -184,12 +184,15 @@ def _begins(column: str, text: str) -> Q:
 
 
 def _customers(scope: Scope) -> Narrowed:
-    search, rows = scope.search, StripeCustomer.objects.of(scope.credential)
-    rows = rows.filter(scope.days("created_at"))
-    if search.words or search.numbers:
+    search, rows = scope.search, StripeCustomer.objects.filter(scope.days("created_at"))
+    is_named = search.words or search.numbers
+    if is_named:
         rows = rows.filter(pk__in=scope.named_customers)
     if search.customer:
         rows = rows.filter(pk__in=scope.about or [])
+    if not (is_named or search.customer):
+        # Else they are of this account already, and to ask for it again leads databases past all its customers in order.
+        rows = rows.of(scope.credential)
     return Narrowed((Branch(rows),))
 
 
@@ -297,10 +300,10 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(
         "transactions", "Ledger", "ledger", places.LEDGER, Transaction, _BOOKS.narrowed, hits.transactions,
-        lambda rows: rows,
+        lambda rows: rows, moment="occurred_at",
     ),
     Source(
         "events", "Webhook events", "webhook", places.EVENTS, StripeWebhookEvent, _events, hits.events,
-        lambda rows: rows.defer("body"), frozenset(),
+        lambda rows: rows.defer("body"), frozenset(), moment="received_at",
     ),
 )  # fmt: skip

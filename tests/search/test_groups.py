@@ -139,6 +139,13 @@ def test_ledger_is_searched_by_amount_with_either_sign(shop: Any) -> None:
     assert found("7.77")["transactions"] == ["Payment"]
 
 
+@pytest.mark.parametrize("source", search.GROUPS, ids=lambda source: source.name)
+def test_every_kind_is_read_in_an_order_that_an_index_of_its_account_has(source: Any) -> None:
+    """Else all rows of an account are sorted for the newest six: 0.3 s of a million."""
+    wanted = ["credential", f"-{source.moment}", "-id"]
+    assert any(list(index.fields) == wanted for index in source.model._meta.indexes)
+
+
 def test_rows_of_other_credentials_are_never_found(shop: Any) -> None:
     other = make.credential("Other", is_active=False, livemode=True)
     for text in ("ada", "49", "4242", "currency:jpy", "lovelace 49", "date:2026"):
