@@ -8,6 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from financial import filters
+from financial.filters import base
 from financial.models import StripeCustomer, StripeDispute, StripePaymentIntent, StripeProduct, StripeSubscription
 from financial.views.mirror.rows import customer_rows
 from tests.views import rows as make
@@ -311,3 +312,35 @@ def test_customers_are_found_by_the_country_of_a_card_and_by_disputes() -> None:
         "country=D1": set(),
     }.items():
         assert found(StripeCustomer, query) == expected, query
+
+
+@pytest.mark.parametrize("named", [20_000, 0], ids=["by their keys", "by a query"])
+def test_customers_are_found_by_any_word_of_their_name_in_every_list(named: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(base, "NAMED", named)
+    credential = make.credential()
+    ada, grace = (make.customer(credential, name=name, email="") for name in ("Zoë Lovelace", "Grace Hopper"))
+    price = make.price(make.product(credential), type="recurring")
+    for customer in (ada, grace):
+        make.payment(credential, customer)
+        make.subscription(price, customer)
+    for words in ("love", "zoe", "LOVELACE zoë"):
+        query = QueryDict(mutable=True)
+        query["q"] = words
+        assert found(StripeCustomer, query.urlencode()) == {ada}
+        for model in (StripePaymentIntent, StripeSubscription):
+            assert {row.customer for row in found(model, query.urlencode())} == {ada}
+            assert {row.customer for row in found(model, f"{query.urlencode()}&customer=grace")} == set()
+            assert {row.customer for row in found(model, "customer=grace")} == {grace}
+
+
+def test_what_is_counted_is_what_is_found() -> None:
+    """Of named customers alone there is a form that is counted faster; with another filter there is none."""
+    credential, other = make.credential(), make.credential("Other", is_active=False)
+    for account in (credential, other):
+        make.payment(account, make.customer(account, name="Ada"))
+    alone = narrowed(StripePaymentIntent, "customer=ada")
+    assert set(alone.rows()) == set(alone.counted) and len(alone.counted) == 1
+    for query in ("customer=ada&status=succeeded", "customer=ada&currency=usd", "status=succeeded", ""):
+        both = narrowed(StripePaymentIntent, query)
+        both.rows()
+        assert both.counted is None

@@ -14,10 +14,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from financial import money
 from financial.filters.base import (
     MirrorFilter,
+    among,
     choice_field,
     currency_field,
     customers_like,
-    few_or_all,
     starts_with,
     state_field,
     text_field,
@@ -108,7 +108,7 @@ class CustomerFilter(MirrorFilter):
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value.startswith("cus_"):
             return rows.filter(stripe_id=value)
-        return rows.filter(starts_with("email", value) | starts_with("name", value))
+        return rows.filter(among("pk", customers_like(self.credential, value)))
 
     def of_country(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those who paid, or tried to, with a card issued there: the one country that is known of nearly everybody."""
@@ -153,16 +153,18 @@ class PaymentFilter(MirrorFilter):
             return rows.filter(stripe_id=value)
         if value.startswith(("ch_", "py_")):
             return rows.filter(pk__in=charges.filter(stripe_id=value).values("payment_intent"))
-        found = Q(customer__in=few_or_all(customers_like(self.credential, value)))
-        if len(value) == 4 and value.isascii() and value.isdecimal():
-            found |= self._ending_in(value)
-        return rows.filter(found)
+        is_last4 = len(value) == 4 and value.isascii() and value.isdecimal()
+        return self.of_named(rows, customers_like(self.credential, value), self._ending_in(value) if is_last4 else None)
 
     def _ending_in(self, last4: str) -> Q:
         """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
         charges = StripeCharge.objects.of(self.credential).filter(card_last4=last4, payment_intent__isnull=False)
         few = list(charges.order_by().values_list("payment_intent", flat=True)[: FEW + 1])
-        return Q(pk__in=few) if len(few) <= FEW else Q(has_charge(card_last4=last4))
+        if len(few) <= FEW:
+            return Q(pk__in=few)
+        # From its key up to its key: told that it equals the key, PostgreSQL would first read all charges of the card.
+        own = {"payment_intent__gte": OuterRef("pk"), "payment_intent__lte": OuterRef("pk")}
+        return Q(Exists(StripeCharge.objects.filter(card_last4=last4, **own)))
 
     def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
         return rows.filter(_amounts("gte", value, ROUND_CEILING))

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import OperationalError, connections
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from financial.models.credentials import StripeCredential
 from financial.models.mirror import MirrorRow, StripeCustomer, StripeProduct
@@ -73,14 +74,29 @@ def matching(model: type[MirrorRow], credential: StripeCredential, words: Sequen
         return []
     connection = connections[model.objects.db]
     if connection.vendor == "postgresql":
-        sql, asked = _postgres_query(model), _tsquery(credential, pieces)
+        sql, asked = f"{_postgres_query(model)} LIMIT %s", _tsquery(credential, pieces)
     elif connection.vendor == "sqlite" and _is_installed(model):
-        sql, asked = _sqlite_query(model), _fts_query(model, credential, pieces)
+        sql, asked = f"{_sqlite_query(model)} ORDER BY rowid DESC LIMIT %s", _fts_query(model, credential, pieces)
     else:
         return _by_beginning(model, credential, words, limit)
     with connection.cursor() as cursor:
         cursor.execute(sql, [asked, limit])
         return [row[0] for row in cursor.fetchall()]
+
+
+def rows(model: type[MirrorRow], credential: StripeCredential, words: Sequence[str]) -> QuerySet[Any]:
+    """Return the rows of `matching` as a query, for where they are too many to be named."""
+    pieces = [found for word in words if (found := split(word))]
+    connection, mine = connections[model.objects.db], model.objects.of(credential)
+    if not pieces:
+        return mine.none()
+    if connection.vendor == "postgresql":
+        sql, asked = _postgres_query(model), _tsquery(credential, pieces)
+    elif connection.vendor == "sqlite" and _is_installed(model):
+        sql, asked = _sqlite_query(model), _fts_query(model, credential, pieces)
+    else:
+        return mine.filter(_beginning(model, words))
+    return mine.filter(pk__in=RawSQL(sql, [asked]))  # noqa: S611  (our own names)
 
 
 def split(word: str) -> list[str]:
@@ -109,7 +125,7 @@ def _postgres_query(model: type[MirrorRow]) -> str:
     """The query comes first, as a value the planner knows; no order, or all rows found would be read."""
     return (
         f"SELECT id FROM {model._meta.db_table} "  # noqa: S608
-        f"WHERE financial_words(credential_id, {_said(model)}) @@ %s::tsquery LIMIT %s"
+        f"WHERE financial_words(credential_id, {_said(model)}) @@ %s::tsquery"
     )
 
 
@@ -128,7 +144,7 @@ def _may_go_on(pieces: Sequence[str]) -> bool:
 
 def _sqlite_query(model: type[MirrorRow]) -> str:
     name = _name(model)
-    return f"SELECT rowid FROM {name} WHERE {name} MATCH %s ORDER BY rowid DESC LIMIT %s"  # noqa: S608
+    return f"SELECT rowid FROM {name} WHERE {name} MATCH %s"  # noqa: S608
 
 
 def _fts_query(model: type[MirrorRow], credential: StripeCredential, words: Sequence[Sequence[str]]) -> str:
@@ -141,10 +157,14 @@ def _fts_query(model: type[MirrorRow], credential: StripeCredential, words: Sequ
 
 
 def _by_beginning(model: type[MirrorRow], credential: StripeCredential, words: Sequence[str], limit: int) -> list[int]:
+    return list(model.objects.of(credential).filter(_beginning(model, words)).values_list("pk", flat=True)[:limit])
+
+
+def _beginning(model: type[MirrorRow], words: Sequence[str]) -> Q:
     found = Q()
     for column in INDEXED[model][:-1]:
         found |= Q(**{f"{column}__istartswith": " ".join(words)})
-    return list(model.objects.of(credential).filter(found).values_list("pk", flat=True)[:limit])
+    return found
 
 
 def _has_fts5(cursor: Any) -> bool:

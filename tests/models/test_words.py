@@ -65,6 +65,16 @@ def test_index_follows_every_way_of_writing() -> None:
     assert (found("grace"), found("hedy")) == (set(), set())
 
 
+@pytest.mark.parametrize("asked", [("ada",), ("ada", "love"), ("zoë@x",), ("-",), ()])
+def test_the_query_finds_the_rows_whose_keys_are_found(asked: tuple[str, ...]) -> None:
+    credential, other = make.credential(), make.credential("Other", is_active=False)
+    for name in ("Ada Lovelace", "Ada Byron", "Zoë zoe@x.org"):
+        make.customer(credential, name=name, email="")
+        make.customer(other, name=name, email="")
+    keys = words.matching(StripeCustomer, credential, asked, 10)
+    assert set(words.rows(StripeCustomer, credential, asked).values_list("pk", flat=True)) == set(keys)
+
+
 def test_products_are_found_by_name_and_description() -> None:
     make.product(make.credential(), name="Field notes", description="Forty pages")
     assert found("forty", "note", model=StripeProduct) == {"Field notes"}

@@ -171,7 +171,8 @@ class MirrorList(StaffView):
         """Count and add up what was found; kept until something is written, where that can be told."""
 
         def build() -> Figures:
-            count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(matching)
+            counted = matching if found.counted is None else found.counted
+            count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(counted)
             is_much = bool(found.chips()) and count.value > reports.TABS_MAX
             return Figures(count, {} if is_much else self.counts(credential, found), self.sums(matching, count))
 
