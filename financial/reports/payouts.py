@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import add
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 
@@ -24,6 +25,9 @@ from financial.models import (
     StripePayout,
     Transaction,
 )
+from financial.reports.cached import cached
+
+Fees = tuple[tuple[str, int], ...]  # kind, minor units
 
 
 class Reckoned(StrEnum):
@@ -81,7 +85,7 @@ class Reckoning:
     payout_minor: int
     own_minor: int
     categories: tuple[CategorySum, ...]
-    fees: tuple[tuple[str, int], ...]
+    fees: Fees
 
     @property
     def count(self) -> int:
@@ -130,26 +134,31 @@ class Reckoning:
 
 
 def reckon(payout: StripePayout) -> Reckoning:
-    """Add the rows of a payout up; three queries, whatever their number."""
-    rows = StripeBalanceTransaction.objects.filter(payout_row__payout=payout)
-    parts = rows.exclude(stripe_id__in=_own(payout)).order_by()
-    sums = parts.values_list("reporting_category").annotate(
-        Count("pk"), Sum("amount_minor"), Sum("fee_minor"), Sum("net_minor")
-    )
+    """Add the rows of a payout up; two queries, whatever their number, and none but the state's where that is kept."""
+    own, categories, fees = cached("reckoned", payout.credential, lambda: _summed(payout), payout.pk)
     state = reckoned(payout)
-    found = Reckoning(
-        state,
-        payout.amount_minor,
-        rows.filter(stripe_id=payout.balance_transaction_stripe_id).aggregate(Sum("net_minor"))["net_minor__sum"] or 0,
-        tuple(CategorySum(*line) for line in sorted(sums)),
-        _fees(parts.values_list("fee_parts").annotate(Count("pk"))),
-    )
+    found = Reckoning(state, payout.amount_minor, own, categories, fees)
     if state == Reckoned.AGREES and not found.agrees:  # rows were lost since they were summed up
-        return Reckoning(Reckoned.DIFFERS, found.payout_minor, found.own_minor, found.categories, found.fees)
+        return replace(found, state=Reckoned.DIFFERS)
     return found
 
 
-def _fees(parts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+def _summed(payout: StripePayout) -> tuple[int, tuple[CategorySum, ...], Fees]:
+    """Return what the payout's own row takes, what its other rows sum up to, and what fees these have: read in one pass."""
+    rows = StripeBalanceTransaction.objects.of(payout.credential).filter(payout_row__payout=payout)
+    own = rows.filter(stripe_id=payout.balance_transaction_stripe_id).aggregate(net=Sum("net_minor"))["net"] or 0
+    parts = rows.exclude(stripe_id__in=_own(payout)).order_by().values_list("reporting_category", "fee_parts")
+    figures = (Count("pk"), Sum("amount_minor"), Sum("fee_minor"), Sum("net_minor"))
+    sums: dict[str, list[int]] = {}
+    fees: Counter[str] = Counter()
+    for category, kinds, *numbers in parts.annotate(*figures):
+        held = sums.get(category, [0] * len(figures))
+        sums[category] = [*map(add, held, numbers)]
+        fees[kinds] += numbers[0]
+    return own, tuple(CategorySum(name, *sums[name]) for name in sorted(sums)), _fees(fees.items())
+
+
+def _fees(parts: Iterable[tuple[str, int]]) -> Fees:
     """Add up the kinds of fees of many rows: `stripe_fee:320 tax:12`, so many times."""
     sums: Counter[str] = Counter()
     for text, count in parts:

@@ -85,8 +85,8 @@ class ProductDetail(MirrorDetail):
 
     def parts(self, row: StripeProduct) -> dict[str, Any]:
         prices = StripePrice.objects.of(self.credential).filter(product=row)
-        subscriptions = StripeSubscription.objects.of(self.credential).filter(price__product=row)
         newest = list(prices.newest()[:NEWEST])
+        active, subscriptions = reports.cached("product-subscriptions", row.credential, lambda: _counted(row), row.pk)
         period = reports.period_of("", timezone.now().astimezone(conf.time_zone()).date())
         return {
             "state": rows.product_state(row),
@@ -94,11 +94,17 @@ class ProductDetail(MirrorDetail):
             "line": rows.product_rows(row.credential, [row], period)[0],
             "period": period,
             "price_count": bounded_count(prices),
-            "active_count": bounded_count(subscriptions.filter(rows.ACTIVE)),
-            "subscription_count": bounded_count(subscriptions),
+            "active_count": active,
+            "subscription_count": subscriptions,
             "subscriptions": self.newest_subscriptions(price__product=row),
             "timeline": timeline.of_product(row),
         }
+
+
+def _counted(row: StripeProduct) -> tuple[BoundedCount, BoundedCount]:
+    """Count the active subscriptions of a product, and all."""
+    found = StripeSubscription.objects.filter(price__product=row)  # of one account, as its product is
+    return bounded_count(found.filter(rows.ACTIVE)), bounded_count(found)
 
 
 def _tiers(price: StripePrice) -> list[str]:
@@ -111,7 +117,6 @@ class CustomerDetail(MirrorDetail):
     model, name, noun = StripeCustomer, "customers", "customer"
 
     def parts(self, row: StripeCustomer) -> dict[str, Any]:
-        payments = StripePaymentIntent.objects.of(self.credential).filter(customer=row)
         newest = self.newest_payments(customer=row)
         (line,) = rows.customer_rows(row.credential, [row])
         return {
@@ -119,7 +124,7 @@ class CustomerDetail(MirrorDetail):
             "since": recurring.paying_since(row.credential, row.stripe_id),
             "pays_with": _pays_with(row, newest),
             "payments": newest,
-            "payment_count": bounded_count(payments),
+            "payment_count": BoundedCount(line.payments, limit=line.payments),
             "subscriptions": self.newest_subscriptions(customer=row),
             "subscription_count": BoundedCount(line.subscriptions),
             "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
