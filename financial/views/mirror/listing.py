@@ -171,9 +171,13 @@ class MirrorList(StaffView):
         """Count and add up what was found; kept until something is written, where that can be told."""
 
         def build() -> Figures:
+            chips, tab = found.chips(), found.data.get("status", "")
+            is_counted = self.keeps_figures and not self.has_sums and tab and not chips
+            if is_counted and tab in (tabs := self.counts(credential, found)):
+                return Figures(tabs[tab], tabs, [])
             counted = matching if found.counted is None else found.counted
             count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(counted)
-            is_much = bool(found.chips()) and count.value > reports.TABS_MAX
+            is_much = bool(chips) and count.value > reports.TABS_MAX
             return Figures(count, {} if is_much else self.counts(credential, found), self.sums(matching, count))
 
         if not self.keeps_figures:
