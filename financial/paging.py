@@ -6,6 +6,7 @@ another sort. Rows without a value stand last whatever the direction. Knows quer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -80,8 +81,12 @@ def paginate(
     descending: bool = True,
     after: str = "",
     before: str = "",
+    whole: QuerySet[_Row] | None = None,
 ) -> Page[_Row]:
     """Return one page of `rows` in the order of `field`, ties broken by primary key.
+
+    With `whole` only the keys of the page are looked for among `rows`, and its rows are read from there: where no index has
+    the order, databases sort keys, not whole rows with all that is joined to them.
 
     Raises:
         InvalidPosition: `after` or `before` is not a position of this order.
@@ -89,7 +94,7 @@ def paginate(
     size = max(1, min(size, PAGE_SIZE_MAX))
     backwards = bool(before)
     position = _read(before or after, rows.model, field) if before or after else None
-    found = _walk(rows, field, descending, backwards, position, size + 1)
+    found = _walk(rows, field, descending, backwards, position, size + 1, whole)
     more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
@@ -104,7 +109,13 @@ def paginate(
 
 
 def _walk(
-    rows: QuerySet[_Row], field: str, descending: bool, backwards: bool, position: tuple[Any, int] | None, limit: int
+    rows: QuerySet[_Row],
+    field: str,
+    descending: bool,
+    backwards: bool,
+    position: tuple[Any, int] | None,
+    limit: int,
+    whole: QuerySet[_Row] | None,
 ) -> list[_Row]:
     """Read up to `limit` rows on from `position`: those with a value in order, those without behind them."""
     down = descending != backwards
@@ -118,8 +129,16 @@ def _walk(
     found: list[_Row] = []
     for name, part in parts:
         if len(found) < limit:
-            found += part.order_by(*_order(name, down))[: limit - len(found)]
+            found += _first(part, _order(name, down), limit - len(found), whole)
     return found
+
+
+def _first(rows: QuerySet[_Row], order: tuple[str, ...], limit: int, whole: QuerySet[_Row] | None) -> Iterable[_Row]:
+    if whole is None:
+        return rows.order_by(*order)[:limit]
+    keys = list(plain(rows).order_by(*order).values_list("pk", flat=True)[:limit])
+    known = whole.in_bulk(keys)
+    return [known[key] for key in keys if key in known]  # one may be gone by now
 
 
 def _from(parts: list[tuple[str, QuerySet[_Row]]], position: tuple[Any, int], down: bool) -> list[Any]:

@@ -108,3 +108,24 @@ def test_counting_stops_at_the_limit() -> None:
     rows = StripeCustomer.objects.of(credential)
     assert str(bounded_count(rows, limit=3)) == "more than 3"
     assert str(bounded_count(rows, limit=4)) == "4"
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_of_keys_hold_the_same_rows_as_pages_of_rows(descending: bool) -> None:
+    credential = make.credential()
+    for number in range(7):
+        make.payment(credential, make.customer(credential), created_at=MOMENTS[number % len(MOMENTS)])
+    rows, whole = StripePaymentIntent.objects.all(), StripePaymentIntent.objects.select_related("customer")
+    order = {"size": 3, "descending": descending}
+
+    assert forwards(rows, whole=whole, **order) == forwards(rows, **order)
+
+    (last,) = paginate(rows, size=1, whole=whole).rows
+    assert "customer" in last._state.fields_cache
+
+
+def test_a_row_that_went_meanwhile_leaves_its_place() -> None:
+    credential = make.credential()
+    first, second = (make.payment(credential, None, created_at=at) for at in MOMENTS[1:3])
+    whole = StripePaymentIntent.objects.exclude(pk=second.pk)
+    assert [row.pk for row in paginate(StripePaymentIntent.objects.all(), size=5, whole=whole).rows] == [first.pk]

@@ -17,9 +17,8 @@ from financial.filters.base import (
     text_field,
 )
 from financial.filters.states import EVENT_STATES
-from financial.models import (
-    StripeWebhookEvent,
-)
+from financial.models import StripeWebhookEvent
+from financial.models.webhooks import IS_FETCHED
 from financial.paging import FEW
 
 
@@ -55,7 +54,10 @@ class EventFilter(MirrorFilter):
         return rows.filter(pk__in=few) if len(few) <= FEW else rows.filter(found)
 
     def by_source(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(source=value)
+        """Most were delivered; the others have an index of their own."""
+        if value == StripeWebhookEvent.Source.WEBHOOK:
+            return rows.filter(source=value)
+        return self._narrowed(rows, IS_FETCHED & Q(source=value))
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(received_at__gte=start_of(value))

@@ -35,6 +35,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
+from financial.models.among import Among
 from financial.paging import COUNT_MAX, FEW
 
 DIFFERENCES = "differences"
@@ -149,11 +150,9 @@ class TransactionFilter(MirrorFilter):
     def by_account(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         account = Account.objects.get(code=value)
         count = reports.entry_count(self.credential, account)
-        if self.credential is not None and count <= FEW:
-            legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
-            return rows.filter(pk__in=list(legs.values_list("transaction", flat=True)) if count else ())
         if count <= FEW_ENTRIES:
-            return rows.filter(pk__in=Entry.objects.filter(account=account).values("transaction"))
+            legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
+            return rows.filter(Among("pk", legs.values_list("transaction", flat=True)))
         if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:
             self.many = COUNT_MAX
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.

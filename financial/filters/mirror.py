@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from financial import money
 from financial.filters.base import (
+    NAMED,
     MirrorFilter,
     among,
     choice_field,
@@ -42,6 +43,7 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
+from financial.models.among import Among
 from financial.models.mirror import IS_NO_CARD
 from financial.paging import FEW
 
@@ -179,11 +181,17 @@ class PaymentFilter(MirrorFilter):
         if value == "card":  # most have one
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
-        return rows.filter(pk__in=charges.filter(payment_intent__isnull=False).order_by().values("payment_intent"))
+        charges = charges.filter(payment_intent__isnull=False).order_by()
+        keys = list(charges.values_list("payment_intent", flat=True)[: NAMED + 1])
+        return rows.filter(Among("pk", keys) if len(keys) <= NAMED else Q(pk__in=charges.values("payment_intent")))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
         disputes = StripeDispute.objects.of(self.credential).alive().filter(status__in=DISPUTE_STATES[value][1])
+        of = disputes.order_by().values_list("payment_intent", "charge__payment_intent")
+        keys = {key for pair in of[: NAMED + 1] for key in pair if key is not None}
+        if len(keys) <= NAMED:
+            return rows.filter(Among("pk", keys))
         found = Q()
         for path in ("payment_intent", "charge__payment_intent"):
             found |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))

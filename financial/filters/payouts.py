@@ -53,7 +53,8 @@ class PayoutFilter(MirrorFilter):
         if value.startswith("po_"):
             return rows.filter(stripe_id=value)
         if value.startswith("txn_"):
-            return rows.filter(rows__balance_transaction__stripe_id=value)
+            moved = {"stripe_id": value, "credential": self.credential}
+            return rows.filter(**{f"rows__balance_transaction__{name}": wanted for name, wanted in moved.items()})
         return rows.filter(trace_id__iexact=value)
 
     def by_reckoning(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Case, CharField, F, QuerySet, Sum, Value, When
@@ -22,7 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Collate, Concat
 
 from financial import accounts, models
 from financial.ledger.exports.canonical import Account, Balance, Book, Booked, Kind, Posting
-from financial.models import Entry, StripeBalanceTransaction, StripeCredential, Transaction
+from financial.models import DayTotal, Entry, StripeBalanceTransaction, StripeCredential, Transaction
 
 CHUNK_ROWS = 2000
 TAX = Transaction.Kind.TAX
@@ -46,8 +46,10 @@ class Scope:
 
 
 def currencies(credential: StripeCredential | None) -> list[str]:
-    """Return every currency something is settled in."""
-    rows = Transaction.objects.filter(credential=credential, status=Transaction.Status.SETTLED)
+    """Return every currency something is settled in; of an account from its totals, of the house from its few rows."""
+    rows: QuerySet[Any] = DayTotal.objects.filter(credential=credential)
+    if credential is None:
+        rows = Transaction.objects.filter(credential=None, status=Transaction.Status.SETTLED)
     return sorted(rows.order_by().values_list("currency", flat=True).distinct())
 
 

@@ -381,6 +381,7 @@ class StripeSubscription(MirrorRow):
                 fields=("credential", "trial_end_at"), condition=Q(trial_end_at__isnull=False), name="%(class)s_trial"
             ),
             models.Index(fields=("credential",), condition=IS_ENDING, name="%(class)s_ending"),
+            models.Index(fields=("credential", "current_period_end_at", "id"), name="%(class)s_period"),
         )
 
     @property

@@ -128,7 +128,9 @@ class MirrorList(StaffView):
     def _page(self, found: QuerySet[Any]) -> tuple[Page[Any], bool]:
         """Return the page asked for, and whether its address was stale and the first page stands in for it."""
         word, descending = self._sort
-        order: dict[str, Any] = {"field": self.sorts[word], "descending": descending, "size": conf.get("PAGE_SIZE")}
+        order: dict[str, Any] = {
+            "field": self.sorts[word], "descending": descending, "size": conf.get("PAGE_SIZE"), "whole": self.all_rows(),
+        }  # fmt: skip
         after, before = (self.request.GET.get(name, "") for name in ("after", "before"))
         try:
             return paginate(found, **order, after=after, before=before), False
@@ -246,9 +248,10 @@ class MirrorList(StaffView):
 
     def _export_lines(self, credential: Any, found: QuerySet[Any]) -> Iterator[Sequence[Any]]:
         word, descending = self._sort
+        order: dict[str, Any] = {"field": self.sorts[word], "descending": descending, "whole": self.all_rows()}
         after = ""
         while True:
-            page = paginate(found, size=EXPORT_PAGE, field=self.sorts[word], descending=descending, after=after)
+            page = paginate(found, size=EXPORT_PAGE, after=after, **order)
             yield from ((*self.export_cells(row), "") for row in self.dress(credential, page.rows))
             if not page.after:
                 return
