@@ -47,6 +47,7 @@ TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
 FEW_ENTRIES = 20_000
+RARE_DAYS = 31
 ENTRIES_OF_ONE = 4  # entries of one transaction on one account, at most as far as is known
 
 
@@ -160,7 +161,28 @@ class TransactionFilter(MirrorFilter):
         return rows.filter(Exists(mine.filter(on=account.pk)))
 
     def by_figure(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(reports.rows_of(value), status="settled")
+        """Those a figure is the sum of; of a rare one the totals know the days."""
+        found = rows.filter(reports.rows_of(value), status="settled")
+        if self.credential is None or value in reports.BY_ROW:
+            return found
+        totals = DayTotal.objects.filter(reports.FIGURES[value][2], credential=self.credential).order_by()
+        days = [*totals.values_list("currency", "day").distinct()[: RARE_DAYS + 1]]
+        if len(days) > RARE_DAYS:
+            return found
+        of_days = Transaction.objects.of(self.credential).filter(reports.rows_of(value))
+        of_days = of_days.filter(currency__in={code for code, _ in days}, booked_on__in={day for _, day in days})
+        return found.filter(Among("pk", of_days.order_by().values_list("pk", flat=True)))
+
+    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Name the rows of a rare one: beside an order, databases walk the whole ledger instead of the index."""
+        found = Transaction.objects.filter(credential=self.credential, currency=value.lower()).order_by()
+        few = list(found.values_list("pk", flat=True)[: FEW + 1])
+        return rows.filter(pk__in=few) if len(few) <= FEW else rows.filter(currency=value.lower())
+
+    def estimated(self) -> int:
+        """Return how many of the rows found are estimates; looked for among these, which are few."""
+        open_ones = few_or_all(Transaction.objects.estimated().filter(credential=self.credential))
+        return int(self.filter_queryset(Transaction.objects.filter(pk__in=open_ones)).count())
 
     def of_paid_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those a customer paid in a currency, in whatever it was settled; the totals know the days of a rare one."""

@@ -76,6 +76,11 @@ class Known:
     is_waiting: bool
 
 
+def perhaps_unbooked(credential: StripeCredential, *, after: int = 0) -> QuerySet[StripeBalanceTransaction]:
+    """Return a few movements more than `unbooked`: those that indexes alone tell, so that no whole row is read."""
+    return StripeBalanceTransaction.objects.filter(credential=credential, pk__gt=after, transaction=None)
+
+
 def unbooked(**among: Any) -> QuerySet[StripeBalanceTransaction]:
     """Return the movements without a transaction; rows that move nothing need none."""
     rows = StripeBalanceTransaction.objects.filter(transaction=None, deleted_at=None, **among)

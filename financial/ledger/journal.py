@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 from financial import conf
 from financial.errors import BookingError
 from financial.ledger import booking, fee_days, posting, supplements, totals, writing
-from financial.ledger.evidence import Known, Paid, gather, unbooked
+from financial.ledger.evidence import Known, Paid, gather, perhaps_unbooked, unbooked
 from financial.ledger.fee_days import Cost, Estimate
 from financial.ledger.totals import hold
 from financial.ledger.writing import Draft, Link, Row
@@ -61,7 +61,7 @@ def book_all(credential: StripeCredential, *, now: datetime, tick: Callable[[], 
     Works in batches, each in its own transaction, and calls `tick` after each; twice in a row changes nothing.
     """
     total = Booked()
-    for ids in _batches(unbooked(credential=credential)):
+    for ids in _batches(perhaps_unbooked(credential)):
         total += _book_movements(credential, unbooked(pk__in=ids), now)
         tick()
     for ids in _batches(_unbooked_payments(credential)):
@@ -268,7 +268,7 @@ def unbookable(
 
     Looks at every movement, or at those that came behind the one with the primary key `after`.
     """
-    for ids in _batches(unbooked(credential=credential, pk__gt=after)):
+    for ids in _batches(perhaps_unbooked(credential, after=after)):
         known = gather(credential, unbooked(pk__in=ids).order_by("pk"), now=now)
         found = StripeBalanceTransaction.objects.defer("payload", "private").in_bulk([k.balance_id for k in known])
         for one in known:

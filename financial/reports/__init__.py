@@ -37,6 +37,7 @@ from financial.reports.inbox import (
     touched,
 )
 from financial.reports.ledger import (
+    BY_ROW,
     FIGURES,
     PAID_FIGURES,
     AccountRow,
@@ -79,6 +80,7 @@ __all__ = [
     "ACTIVITIES",
     "ATTENTION_STATES",
     "AccountRow",
+    "BY_ROW",
     "Activity",
     "Attention",
     "Balance",

@@ -66,7 +66,7 @@ def rows_of(figure: str) -> Q:
 
 
 # Their rows are told apart by the fee of each, which adds nothing where it is zero.
-_BY_ROW = ("fees", "net")
+BY_ROW = ("fees", "net")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def sums_from_totals(
     """The same from the totals per day, however many settled rows there are; one query."""
     days = DayTotal.objects.filter(credential=credential, **_within("day", currency, first, last))
     days = days.filter(presentment_currency=paid_in) if paid_in else days
-    by_row = figure in _BY_ROW
+    by_row = figure in BY_ROW
     if figure and not by_row:
         days = days.filter(FIGURES[figure][2])
     found = days.order_by().values_list("currency", "reporting_category")

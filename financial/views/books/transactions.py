@@ -14,7 +14,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from financial import conf, handwriting, reports
-from financial.filters.base import few_or_all
 from financial.filters.ledger import TransactionFilter
 from financial.models import (
     Account,
@@ -131,7 +130,7 @@ class TransactionList(MirrorList):
                 first=asked.get("date_from"),
                 last=asked.get("date_to"),
             )
-            return self._exact(credential, found, count, sums), sums
+            return self._exact(found, count, sums), sums
         return count, [] if count.is_more else reports.sums_of(_plain(found.rows()))
 
     def _paid_figure(self, credential: StripeCredential | None, found: Any) -> tuple[str, int] | None:
@@ -146,15 +145,12 @@ class TransactionList(MirrorList):
         sums = reports.paid_sum(credential, figure=figure, paid_in=code, currency=currency, first=first, last=last)
         return code, getattr(sums, reports.FIGURES[figure][1])
 
-    def _exact(
-        self, credential: StripeCredential, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]
-    ) -> BoundedCount:
+    def _exact(self, found: Any, count: BoundedCount, sums: list[reports.LedgerSum]) -> BoundedCount:
         settled = [line.count for line in sums if line.count is not None]
         if not count.is_more or len(settled) < len(sums):
             return count
-        open_ones = few_or_all(Transaction.objects.estimated().filter(credential=credential))
-        estimated = _plain(found.rows()).filter(pk__in=open_ones).count()
-        return BoundedCount(sum(settled) + estimated, limit=sum(settled) + estimated)
+        number = sum(settled) + found.estimated()
+        return BoundedCount(number, limit=number)
 
     def _account_sums(self, credential: StripeCredential | None, found: Any, count: BoundedCount) -> list[AccountSum]:
         if not found.is_valid() or not (asked := found.asked("account", "currency", "date_from", "date_to")).get(
