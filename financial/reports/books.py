@@ -129,6 +129,8 @@ class ReportRow:
 
 Numbers = tuple[int, ...]
 _ZERO: Numbers = (0,) * len(_NAMES)
+_NO_ESTIMATES: Numbers = (0, 0, 0)  # the last of the figures, behind those of what settled
+_NOTHING_SETTLED = _ZERO[: -len(_NO_ESTIMATES)]
 
 
 class Running(NamedTuple):
@@ -202,8 +204,8 @@ def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
 
 def _running(credential: StripeCredential, basis: Basis) -> dict[str, Running]:
     days: defaultdict[str, dict[dt.date, Numbers]] = defaultdict(dict)
-    for currency, day, figures in (*_settled(credential, basis), *_estimated(credential, basis)):
-        of_currency, more = days[currency], tuple(vars(figures).values())
+    for currency, day, more in (*_settled(credential, basis), *_estimated(credential, basis)):
+        of_currency = days[currency]
         held = of_currency.get(day)
         of_currency[day] = tuple(map(add, held, more)) if held else more
     found = {}
@@ -231,43 +233,47 @@ def _is_back(category: str) -> bool:
     return category.endswith(("_failure", "_reversal"))
 
 
-def _settled(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Figures]]:
-    """Yield what settled, one row per currency and day: the database adds up what `figures_of_category` would."""
+def _settled(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Numbers]]:
+    """Yield what settled, one row per currency and day: the database adds up what `figures_of_category` would.
+
+    As plain numbers in the order of `Figures`: years of days are thousands of rows.
+    """
     is_paid = basis is Basis.PAID
     prefix = "presentment_" if is_paid else ""
     rows = DayTotal.objects.filter(credential=credential).exclude(reporting_category="").order_by()
     rows = rows.filter(_of(*_OF_CUSTOMERS)) if is_paid else rows
     amount = f"{prefix}amount_minor"
     sums = {
-        "payments": Sum("count", filter=Q(reporting_category="charge")),
-        "gross": Sum(amount, filter=_of(Metric.GROSS)),
-        "refunds": Sum("count", filter=_of(Metric.REFUNDS, is_back=False)),
-        "refunds_back": Sum("count", filter=_of(Metric.REFUNDS, is_back=True)),
-        "refunded": Sum(amount, filter=_of(Metric.REFUNDS)),
-        "disputes": Sum("count", filter=_of(Metric.DISPUTES, is_back=False)),
-        "disputes_back": Sum("count", filter=_of(Metric.DISPUTES, is_back=True)),
-        "disputed": Sum(amount, filter=_of(Metric.DISPUTES)),
-        "bills": Sum(amount, filter=_of(Metric.FEES)),
-        "funding": Sum(amount, filter=_of(Metric.FUNDING)),
+        "payments": Sum("count", filter=Q(reporting_category="charge"), default=0),
+        "gross": Sum(amount, filter=_of(Metric.GROSS), default=0),
+        "refunds": Sum("count", filter=_of(Metric.REFUNDS, is_back=False), default=0),
+        "refunds_back": Sum("count", filter=_of(Metric.REFUNDS, is_back=True), default=0),
+        "refunded": Sum(amount, filter=_of(Metric.REFUNDS), default=0),
+        "disputes": Sum("count", filter=_of(Metric.DISPUTES, is_back=False), default=0),
+        "disputes_back": Sum("count", filter=_of(Metric.DISPUTES, is_back=True), default=0),
+        "disputed": Sum(amount, filter=_of(Metric.DISPUTES), default=0),
+        "bills": Sum(amount, filter=_of(Metric.FEES), default=0),
+        "funding": Sum(amount, filter=_of(Metric.FUNDING), default=0),
         "all": Sum(amount),
         "fees": Sum("fee_minor"),
     }
-    for currency, day, *numbers in rows.values_list(f"{prefix}currency", "day").annotate(**sums):
-        of = dict(zip(sums, (number or 0 for number in numbers), strict=True))
-        known = of["gross"] + of["refunded"] + of["disputed"] + of["bills"] + of["funding"]
-        yield currency, day, Figures(
-            count=of["payments"], gross_minor=of["gross"], refunds=of["refunds"] - of["refunds_back"],
-            refunded_minor=-of["refunded"], disputes=of["disputes"] - of["disputes_back"], disputed_minor=-of["disputed"],
-            fee_minor=0 if is_paid else of["fees"] - of["bills"], other_minor=of["all"] - known, funding_minor=of["funding"],
+    for (
+        currency, day, payments, gross, refunds, refunds_back, refunded, disputes, disputes_back, disputed, bills, funding,
+        everything, fees,
+    ) in rows.values_list(f"{prefix}currency", "day").annotate(**sums):  # fmt: skip
+        other = everything - gross - refunded - disputed - bills - funding
+        yield currency, day, (
+            payments, gross, refunds - refunds_back, -refunded, disputes - disputes_back, -disputed,
+            0 if is_paid else fees - bills, other, funding, *_NO_ESTIMATES,
         )  # fmt: skip
 
 
-def _estimated(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Figures]]:
+def _estimated(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Numbers]]:
     rows = Transaction.objects.estimated().filter(credential=credential).order_by()
     sums = rows.values_list("booked_on", "currency").annotate(Count("id"), Sum("amount_minor"), Sum("fee_minor"))
     for day, currency, number, amount, fee in sums:
         net = 0 if basis is Basis.PAID else amount - fee
-        yield currency, day, Figures(estimated=number, estimated_gross_minor=amount, estimated_net_minor=net)
+        yield currency, day, (*_NOTHING_SETTLED, number, amount, net)
 
 
 def figures_of_category(category: str, number: int, amount_minor: int, fee_minor: int) -> Figures:
