@@ -29,6 +29,13 @@ ACTIVITY_PERMISSIONS = {
     "customer": "financial.view_stripecustomer",
     "payout": PAYOUTS,
 }
+# What needs attention and is shown only to those who may see its rows; failed payments and disputes are payments.
+ATTENTION_PERMISSIONS = {
+    "renewals": "financial.view_stripesubscription",
+    "payouts": PAYOUTS,
+    "events": "financial.view_stripewebhookevent",
+    "suspended": "financial.view_transaction",
+}
 
 
 @dataclass(frozen=True)
@@ -215,7 +222,8 @@ class StripeDashboard(Dashboard):
                 "stock": reports.resource_counts(self.credential),
                 "growth": reports.growth(self.credential, self.period),
                 "trouble": reports.trouble(self.credential, self.period),
-                "attention": reports.attention(self.credential, self.period),
+                "attention": self.attention(self.credential),
+                "sees_all_attention": all(map(self.can, ATTENTION_PERMISSIONS.values())),
                 "unread": self._unread(self.credential),
                 "recent": recent,
                 "recent_payments": with_states(recent.payments),
@@ -230,6 +238,11 @@ class StripeDashboard(Dashboard):
                 "headlines": recurring.headlines(self.credential),
             },
         )
+
+    def attention(self, credential: StripeCredential) -> reports.Attention:
+        """Return what needs attention, as far as one may see it."""
+        found = reports.attention(credential, self.period)
+        return replace(found, **{part: () for part, needed in ATTENTION_PERMISSIONS.items() if not self.can(needed)})
 
     def _unread(self, credential: StripeCredential) -> tuple[str, ...]:
         """Return the kinds that are stale because Stripe refused the key; nothing is asked while it does not."""

@@ -565,7 +565,8 @@ def test_recent_rows_are_in_the_states_of_their_lists(page, shop):
     assert 'title="succeeded"' in recent and "Succeeded</span>" not in recent and "Active</span>" not in recent
 
 
-def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
+def trouble(shop):
+    """A failed payout, a row in suspense, a dispute and a renewal that nobody paid."""
     now = timezone.now()
     StripePayout.objects.create(
         credential=shop, stripe_id="po_1", amount_minor=7700, currency="usd", status="failed",
@@ -578,6 +579,10 @@ def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
         credential=shop, stripe_id="in_1", subscription=late, amount_due_minor=4200, currency="usd", status="open",
         attempt_count=2, next_payment_attempt_at=now + dt.timedelta(days=3), created_at=now,
     )  # fmt: skip
+
+
+def test_failed_payouts_suspense_and_unpaid_renewals_need_attention(page, shop):
+    trouble(shop)
 
     text = page.get(STRIPE).text
 
@@ -661,3 +666,29 @@ def test_what_needs_attention_links_only_where_one_may_go(client, shop):
 
     assert reverse("financial:events") not in text
     assert reverse("financial:subscriptions") not in text
+
+
+@pytest.mark.parametrize(
+    ("permission", "words"),
+    [
+        ("view_stripesubscription", "Renewal not paid"),
+        ("view_stripepayout", "account closed"),
+        ("view_transaction", "In suspense"),
+        ("view_stripewebhookevent", "Webhook event:"),
+    ],
+)
+def test_what_needs_attention_is_shown_to_those_who_may_see_its_rows(client, shop, permission, words):
+    trouble(shop)
+    factory.event(shop, state="dead")
+
+    def attention(*permissions):
+        client.force_login(factory.staff("view_stripepaymentintent", *permissions))
+        return client.get(STRIPE).text.partition('id="attention-title"')[2].partition("</section>")[0]
+
+    assert words not in attention() and "Dispute:" in attention()
+    assert words in attention(permission)
+
+
+def test_an_empty_list_of_what_needs_attention_speaks_only_of_what_one_may_see(client, shop):
+    client.force_login(factory.staff("view_stripepaymentintent"))
+    assert "no renewal unpaid" not in client.get(STRIPE).text
