@@ -20,7 +20,7 @@ from financial.views.metrics import KINDS, Asked, RecurringPage, movements_query
 from financial.views.mirror import export
 from financial.views.periods import Choice
 
-ROWS_MAX = 500
+ROWS_MAX = 250
 FILE_HEADER = ("day", "customer id", "customer", "movement", "currency", "before", "after", "change")
 
 
