@@ -18,29 +18,29 @@ from financial.models import (
     StripeSubscription,
     StripeWebhookEvent,
 )
-from financial.models.mirror import PAYMENT_FAILED, PAYMENT_UNTRIED
+from financial.models.mirror import IS_PARTLY_REFUNDED, PAYMENT_FAILED, PAYMENT_UNTRIED
 from financial.reports.account import DISPUTES_OPEN, DISPUTES_TO_ANSWER
 from financial.reports.payouts import OPEN as PAYOUTS_OPEN
 
 
-def has_charge(**found: Any) -> Exists:
-    return Exists(StripeCharge.objects.filter(payment_intent=OuterRef("pk"), **found))
+def has_charge(*conditions: Q, **found: Any) -> Exists:
+    return Exists(StripeCharge.objects.filter(*conditions, payment_intent=OuterRef("pk"), **found))
 
 
 def _subscriptions(*found: Q) -> Exists:
     return Exists(StripeSubscription.objects.alive().filter(*found, customer=OuterRef("pk")))
 
 
-def _has(**found: Any) -> Q:
+def _has(*conditions: Q, **found: Any) -> Q:
     """The rare ones, read from the charges: one look at those, not one at each payment."""
-    return Q(pk__in=StripeCharge.objects.filter(payment_intent__isnull=False, **found).values("payment_intent"))
+    charges = StripeCharge.objects.filter(*conditions, payment_intent__isnull=False, **found)
+    return Q(pk__in=charges.values("payment_intent"))
 
 
 _PAID = Q(status="succeeded")
-_PARTLY_CHARGES = {"refunded": False, "amount_refunded_minor__gt": 0}
 _NOT_DISPUTED = ~Q(has_charge(disputed=True))
 _NOT_REFUNDED = ~Q(has_charge(refunded=True))
-_NOT_PARTLY = ~Q(has_charge(**_PARTLY_CHARGES))
+_NOT_PARTLY = ~Q(has_charge(IS_PARTLY_REFUNDED))
 
 # What a payment is shown as, in the order of the tabs; each is in one of them, or in none if Stripe has a new word.
 PAYMENT_STATES: dict[str, tuple[str, Q]] = {
@@ -49,7 +49,7 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
     "requires_action": ("Needs the customer", Q(status="requires_action")),
     "failed": ("Failed", PAYMENT_FAILED),
     "refunded": ("Refunded", _PAID & _has(refunded=True) & _NOT_DISPUTED),
-    "partly_refunded": ("Partly refunded", _PAID & _has(**_PARTLY_CHARGES) & _NOT_DISPUTED & _NOT_REFUNDED),
+    "partly_refunded": ("Partly refunded", _PAID & _has(IS_PARTLY_REFUNDED) & _NOT_DISPUTED & _NOT_REFUNDED),
     "disputed": ("Disputed", _PAID & _has(disputed=True)),
     "canceled": ("Canceled", Q(status="canceled")),
     "requires_capture": ("Uncaptured", Q(status="requires_capture")),
@@ -58,7 +58,7 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
 # Asked of each row at hand, as `_has` looks at all charges first.
 PAYMENT_STATES_BY_ROW: dict[str, Q] = {
     "refunded": _PAID & Q(has_charge(refunded=True)) & _NOT_DISPUTED,
-    "partly_refunded": _PAID & Q(has_charge(**_PARTLY_CHARGES)) & _NOT_DISPUTED & _NOT_REFUNDED,
+    "partly_refunded": _PAID & Q(has_charge(IS_PARTLY_REFUNDED)) & _NOT_DISPUTED & _NOT_REFUNDED,
     "disputed": _PAID & Q(has_charge(disputed=True)),
 }
 

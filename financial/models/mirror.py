@@ -73,6 +73,7 @@ class MirrorQuerySet(models.QuerySet[_Row]):
 
 # As constants in the statement: SQLite takes a partial index for no parameter.
 HAS_FAILED = Q(status=RawSQL("'failed'", [], models.CharField()))  # noqa: S611
+IS_PARTLY_REFUNDED = Q(refunded=False, amount_refunded_minor__gt=RawSQL("0", [], models.BigIntegerField()))  # noqa: S611
 IS_NO_CARD = ~Q(method_type=RawSQL("'card'", [], models.CharField()))  # noqa: S611
 PAYMENT_FAILED = Q(status=RawSQL("'requires_payment_method'", [], models.CharField())) & ~Q(  # noqa: S611
     error_code=RawSQL("''", [], models.CharField())  # noqa: S611

@@ -19,6 +19,7 @@ from django.db.models.functions import Cast, Substr
 from financial.accounts import CATEGORIES, DISPUTE_FEES, Metric
 from financial.bands import band_words
 from financial.models import AccountDay, DayTotal, FeeDay, StripeCharge, StripeCredential, Transaction
+from financial.models.mirror import IS_PARTLY_REFUNDED
 from financial.reports.cached import cached, kept
 from financial.reports.periods import Period
 
@@ -154,7 +155,7 @@ def _lost(credential: StripeCredential, currency: str, period: Period) -> Lost:
 
 _REFUNDS = tuple(name for name, meaning in CATEGORIES.items() if meaning.metric is Metric.REFUNDS)
 FULLY, PARTLY = "full", "part"
-_STATES = {FULLY: Q(refunded=True), PARTLY: Q(refunded=False, amount_refunded_minor__gt=0)}
+_STATES = {FULLY: Q(refunded=True), PARTLY: IS_PARTLY_REFUNDED}
 
 
 def _refunded(credential: StripeCredential, currency: str, period: Period) -> Mapping[str, tuple[int, int]]:
@@ -170,7 +171,8 @@ def _refunded(credential: StripeCredential, currency: str, period: Period) -> Ma
 def _fees_kept(credential: StripeCredential, currency: str, period: Period) -> Mapping[str, tuple[int, int]]:
     found = {}
     for name, state in _STATES.items():
-        charges = StripeCharge.objects.of(credential).filter(state).order_by().values("stripe_id")
+        # Of any account, as no id is of two: by that of one, SQLite would read all its charges.
+        charges = StripeCharge.objects.filter(state).order_by().values("stripe_id")
         rows = Transaction.objects.filter(
             credential=credential, currency=currency, status="settled", reporting_category="charge",
             stripe_transaction__charge_stripe_id__in=charges, **_within("booked_on", period),
