@@ -340,7 +340,7 @@ def test_what_is_counted_is_what_is_found() -> None:
         make.payment(account, make.customer(account, name="Ada"))
     alone = narrowed(StripePaymentIntent, "customer=ada")
     assert set(alone.rows()) == set(alone.counted) and len(alone.counted) == 1
-    for query in ("customer=ada&status=succeeded", "customer=ada&currency=usd", "status=succeeded", ""):
+    for query in ("customer=ada&status=succeeded", "customer=ada&currency=usd", "status=succeeded", "", "q=4242"):
         both = narrowed(StripePaymentIntent, query)
         both.rows()
         assert both.counted is None

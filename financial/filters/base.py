@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,9 +49,14 @@ def customers_like(credential: StripeCredential | None, text: str) -> list[int] 
     return keys if len(keys) <= NAMED else words.rows(StripeCustomer, credential, asked)
 
 
-def among(column: str, found: list[int] | QuerySet[Any]) -> Q:
-    """Those whose `column` is one of the keys found, or of the rows a query finds."""
-    return Q(Among(column, found)) if isinstance(found, list) else Q(**{f"{column}__in": found.values("pk")})
+def among(column: str, found: Collection[int] | QuerySet[Any]) -> Q:
+    """Those whose `column` is one of the keys found, or of the rows a query finds.
+
+    A few keys are told one by one: so databases know how few, and take the index that finds them.
+    """
+    if isinstance(found, QuerySet):
+        return Q(**{f"{column}__in": found.values("pk")})
+    return Q(Among(column, found)) if len(found) > FEW else Q(**{f"{column}__in": found})
 
 
 def few_or_all(found: QuerySet[Any]) -> list[int] | QuerySet[Any]:
@@ -174,12 +179,12 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         """Return the rows of customers, and with `further` others, too."""
         if isinstance(customers, list) and len(customers) > FEW:
             # Of many customers it may still be little; beside an order, databases look at each row of the list for it.
-            of_them = rows.model._default_manager.filter(Among("customer", customers)).order_by()
+            of_them = rows.model._default_manager.filter(among("customer", customers)).order_by()
             few = list(of_them.values_list("pk", flat=True)[: FEW + 1])
             if len(few) <= FEW:
-                return rows.filter(Q(Among("pk", few)) | (further or Q()))
+                return rows.filter(among("pk", few) | (further or Q()))
         mine = among("customer", customers) | (further or Q())
-        if len(self.in_force()) == 1 and isinstance(customers, list):
+        if len(self.in_force()) == 1 and isinstance(customers, list) and further is None:
             # Of customers of this account alone: to ask for it again leads databases through all its rows to count these.
             self.counted = rows.model._default_manager.filter(mine)
         return rows.filter(mine)

@@ -35,7 +35,6 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
-from financial.models.among import Among
 from financial.paging import COUNT_MAX, FEW
 
 DIFFERENCES = "differences"
@@ -153,7 +152,7 @@ class TransactionFilter(MirrorFilter):
         count = reports.entry_count(self.credential, account)
         if count <= FEW_ENTRIES:
             legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
-            return rows.filter(Among("pk", legs.values_list("transaction", flat=True)))
+            return rows.filter(among("pk", list(legs.values_list("transaction", flat=True))))
         if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:
             self.many = COUNT_MAX
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.
@@ -171,7 +170,7 @@ class TransactionFilter(MirrorFilter):
             return found
         of_days = Transaction.objects.of(self.credential).filter(reports.rows_of(value))
         of_days = of_days.filter(currency__in={code for code, _ in days}, booked_on__in={day for _, day in days})
-        return found.filter(Among("pk", of_days.order_by().values_list("pk", flat=True)))
+        return found.filter(among("pk", list(of_days.order_by().values_list("pk", flat=True))))
 
     def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Name the rows of a rare one: beside an order, databases walk the whole ledger instead of the index."""

@@ -43,7 +43,6 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
-from financial.models.among import Among
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
 from financial.paging import FEW
 
@@ -158,7 +157,7 @@ class PaymentFilter(MirrorFilter):
             keys = list(untried.values_list("pk", flat=True)[: NAMED + 1])
             if len(keys) <= NAMED:
                 confirmed = Q(status="requires_confirmation")
-                return rows.filter(confirmed | Q(Among("pk", keys)) if keys else confirmed)
+                return rows.filter(confirmed | among("pk", keys) if keys else confirmed)
         return super().by_state(rows, name, value)
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -195,7 +194,7 @@ class PaymentFilter(MirrorFilter):
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
         charges = charges.filter(payment_intent__isnull=False).order_by()
         keys = list(charges.values_list("payment_intent", flat=True)[: NAMED + 1])
-        return rows.filter(Among("pk", keys) if len(keys) <= NAMED else Q(pk__in=charges.values("payment_intent")))
+        return rows.filter(among("pk", keys) if len(keys) <= NAMED else Q(pk__in=charges.values("payment_intent")))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
@@ -203,7 +202,7 @@ class PaymentFilter(MirrorFilter):
         of = disputes.order_by().values_list("payment_intent", "charge__payment_intent")
         keys = {key for pair in of[: NAMED + 1] for key in pair if key is not None}
         if len(keys) <= NAMED:
-            return rows.filter(Among("pk", keys))
+            return rows.filter(among("pk", keys))
         found = Q()
         for path in ("payment_intent", "charge__payment_intent"):
             found |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))
