@@ -177,10 +177,10 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         self, rows: QuerySet[Any], customers: list[int] | QuerySet[Any], further: Q | None = None
     ) -> QuerySet[Any]:
         """Return the rows of customers, and with `further` others, too."""
-        if isinstance(customers, list) and len(customers) > FEW:
-            # Of many customers it may still be little; beside an order, databases look at each row of the list for it.
+        if isinstance(customers, list):
+            # Where it is little, the rows are named, too: else databases may walk the list, or the account, for them.
             of_them = rows.model._default_manager.filter(among("customer", customers)).order_by()
-            few = list(of_them.values_list("pk", flat=True)[: FEW + 1])
+            few = list(of_them.values_list("pk", flat=True)[: FEW + 1]) if customers else []
             if len(few) <= FEW:
                 return rows.filter(among("pk", few) | (further or Q()))
         mine = among("customer", customers) | (further or Q())

@@ -180,7 +180,7 @@ class MirrorList(StaffView):
             counted = matching if found.counted is None else found.counted
             count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(counted)
             is_much = bool(chips) and count.value > reports.TABS_MAX
-            return Figures(count, {} if is_much else self.counts(credential, found), self.sums(matching, count))
+            return Figures(count, {} if is_much else self.counts(credential, found), self.sums(counted, count))
 
         if not self.keeps_figures:
             return build()
