@@ -133,10 +133,6 @@ def _stock(credential: StripeCredential) -> Stock:
     products, subscriptions = StripeProduct.objects.of(credential), StripeSubscription.objects.of(credential)
     late, gone = Q(delinquent=True), Q(deleted_at__isnull=False)
     paid, subscribed = payments.filter(status="succeeded"), subscriptions.filter(_SUBSCRIBED)
-    # Of those deleted, the status is read from the few rows: by the index of statuses SQLite would read all that have it.
-    status = {"its": Coalesce("status", Value(""))}
-    gone_paid = payments.filter(gone).annotate(**status).filter(its="succeeded")
-    gone_subscribed = subscriptions.filter(gone).annotate(**status).filter(its__in=StripeSubscription.ACTIVE_STATUSES)
     # What is counted, and what of it is not meant; products are few.
     counted: dict[str, tuple[QuerySet[Any], Sequence[QuerySet[Any]]]] = {
         "products": (products, (products.filter(gone),)),
@@ -144,9 +140,9 @@ def _stock(credential: StripeCredential) -> Stock:
         "customers": (customers, (customers.filter(gone),)),
         "prompt customers": (customers, (customers.filter(gone), customers.filter(late, deleted_at=None))),
         "payments": (payments, (payments.filter(gone),)),
-        "paid": (paid, (gone_paid,)),
+        "paid": (paid, (_in_status(payments.filter(gone), "succeeded"),)),
         "subscriptions": (subscriptions, (subscriptions.filter(gone),)),
-        "subscribed": (subscribed, (gone_subscribed,)),
+        "subscribed": (subscribed, (_in_status(subscriptions.filter(gone), *StripeSubscription.ACTIVE_STATUSES),)),
     }
     taken = [CountUpTo(rows, NO_LIMIT) for _, less in counted.values() for rows in less]
     numbers = iter(_figures(credential, taken))
@@ -154,6 +150,12 @@ def _stock(credential: StripeCredential) -> Stock:
     sizes = [CountUpTo(rows, COUNT_MAX + less) for (rows, _), less in zip(counted.values(), fewer, strict=True)]
     found = [BoundedCount(size - less) for size, less in zip(_figures(credential, sizes), fewer, strict=True)]
     return Stock(*(ResourceCount(*found[place : place + 2]) for place in range(0, len(found), 2)))
+
+
+def _in_status(few: QuerySet[Any], *statuses: str) -> QuerySet[Any]:
+    """Read the status from a few rows: by the index of statuses SQLite would read all that have it."""
+    found: QuerySet[Any] = few.annotate(its=Coalesce("status", Value(""))).filter(its__in=statuses)
+    return found
 
 
 def _figures(credential: StripeCredential, counts: Sequence[CountUpTo]) -> tuple[int, ...]:
