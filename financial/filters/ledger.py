@@ -35,6 +35,7 @@ from financial.models import (
     StripeTransaction,
     Transaction,
 )
+from financial.models.among import Among
 from financial.paging import COUNT_MAX, FEW
 
 DIFFERENCES = "differences"
@@ -129,7 +130,9 @@ class TransactionFilter(MirrorFilter):
         of_none = Q(
             **{f"{link}payment_intent": None, f"{link}charge_stripe_id__gt": ""}
         )  # of a charge without a payment
-        return rows.filter(among(f"{link}payment_intent__customer", customers) | of_none & Q(Exists(concerned)))
+        payer = f"{link}payment_intent__customer"
+        theirs = Q(Among(payer, customers)) if isinstance(customers, list) else among(payer, customers)
+        return rows.filter(theirs | of_none & Q(Exists(concerned)))
 
     def _concerning(self, payments: Sequence[int], charges: Sequence[str]) -> set[int]:
         """Return what moved because of payments and of charges: they themselves, their refunds and disputes."""
@@ -171,12 +174,6 @@ class TransactionFilter(MirrorFilter):
         of_days = Transaction.objects.of(self.credential).filter(reports.rows_of(value))
         of_days = of_days.filter(currency__in={code for code, _ in days}, booked_on__in={day for _, day in days})
         return found.filter(among("pk", list(of_days.order_by().values_list("pk", flat=True))))
-
-    def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Name the rows of a rare one: beside an order, databases walk the whole ledger instead of the index."""
-        found = Transaction.objects.filter(credential=self.credential, currency=value.lower()).order_by()
-        few = list(found.values_list("pk", flat=True)[: FEW + 1])
-        return rows.filter(pk__in=few) if len(few) <= FEW else rows.filter(currency=value.lower())
 
     def estimated(self) -> int:
         """Return how many of the rows found are estimates; looked for among these, which are few."""
