@@ -15,8 +15,9 @@ from typing import Any
 from django.core import signing
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from financial.models import StripeCredential
 from financial.search import sources
@@ -67,7 +68,7 @@ def _newest(source: Source, asked: Narrowed, limit: int, position: tuple[dt.date
     count = sum(1 if branch.owners is None else len(branch.owners) for branch in asked.branches)
     each = LOOKED_THROUGH // max(count, 1) if asked.rest else limit
     for branch in asked.branches:
-        parts += _compiled(branch, _sliced(source, branch.rows, each, position))
+        parts += _compiled(branch, _sliced(source, branch, each, position))
     if not parts:
         return []
     listed = " UNION ALL ".join(f"SELECT id FROM ({sql}) AS branch_{n}" for n, (sql, _) in enumerate(parts))  # noqa: S608
@@ -76,15 +77,15 @@ def _newest(source: Source, asked: Narrowed, limit: int, position: tuple[dt.date
     return list(source.light(rows).order_by(f"-{source.moment}", "-pk")[:limit])
 
 
-def _sliced(
-    source: Source, rows: QuerySet[Any], limit: int, position: tuple[dt.datetime, int] | None
-) -> QuerySet[Any, Any]:
+def _sliced(source: Source, branch: Branch, limit: int, position: tuple[dt.datetime, int] | None) -> QuerySet[Any, Any]:
     moment = source.moment
-    rows = rows.filter(**{f"{moment}__isnull": False})
+    rows = branch.rows.filter(**{f"{moment}__isnull": False})
     if position is not None:
         at, pk = position
         rows = rows.filter(**{f"{moment}__lte": at}).exclude(Q(**{moment: at}) & Q(pk__gte=pk))
-    return rows.order_by(f"-{moment}", "-pk").values("id")[:limit]
+    # The same moment, in a form that no index has.
+    newest = F(moment).desc() if branch.in_order else Coalesce(F(moment), F(moment)).desc()
+    return rows.order_by(newest, "-pk").values("id")[:limit]
 
 
 def _compiled(branch: Branch, rows: QuerySet[Any, Any]) -> list[tuple[str, Sequence[Any]]]:

@@ -42,10 +42,15 @@ OWNER = -(2**62)
 
 @dataclass(frozen=True)
 class Branch:
-    """Rows an index finds in their order; with `owners`, once for each of them in the place of `OWNER`."""
+    """Rows an index finds in their order; with `owners`, once for each of them in the place of `OWNER`.
+
+    Where rows lead to their owner by way of others, they are not `in_order`: they are found by their owner and then sorted,
+    for in the order of time SQLite would look at all there are.
+    """
 
     rows: QuerySet[Any]
     owners: tuple[int, ...] | None = None
+    in_order: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,10 @@ class _Money:
         if scope.about is not None:
             if not self.customer:
                 return Narrowed()
-            owned = Branch(rows.filter(**{self.customer: OWNER}), tuple(scope.about))
+            is_own = "__" not in self.customer
+            if not is_own:  # the owners are of this account, and so are their rows; SQLite would begin with all it has
+                rows = self.model._default_manager.filter(scope.days(self.moment))
+            owned = Branch(rows.filter(**{self.customer: OWNER}), tuple(scope.about), in_order=is_own)
             return Narrowed((owned,), self.also(scope, status & rest, numbers))
         if numbers:
             found = self.by_number(scope, rows, numbers[0])
