@@ -483,3 +483,20 @@ def test_the_periods_of_products_keep_filters_that_htmx_applied(credential: Stri
     periods = part.partition('<div class="row" id="revenue-of" hx-swap-oob="true">')[2].partition("</div>")[0]
     assert 'href="?status=active&amp;period=30d"' in periods
     assert re.search(r'href="\?status=active&amp;period=7d"[^>]* aria-current="true"', periods)
+
+
+def test_a_row_that_comes_while_a_page_is_made_is_listed_and_counted(
+    credential: StripeCredential, staff: Client, monkeypatch: Any
+) -> None:
+    customer, count = make.customer(credential), listing.bounded_count
+
+    def written_just_before(found: Any) -> BoundedCount:
+        if not StripePaymentIntent.objects.exists():
+            make.payment(credential, customer, amount_minor=6137, currency="usd")
+        return count(found)
+
+    monkeypatch.setattr(listing, "bounded_count", written_just_before)
+
+    text = page(staff, "payments")
+
+    assert ">1 payment</p>" in text and 'class="main-link"' in text

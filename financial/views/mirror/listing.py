@@ -137,11 +137,18 @@ class MirrorList(StaffView):
         except InvalidPosition:
             return paginate(found, **order), True
 
+    def _is_all(self, page: Page[Any]) -> bool:
+        """Whether a page holds every row that was found."""
+        return not (page.after or self.request.GET.get("after") or self.request.GET.get("before"))
+
     def _context(self, credential: StripeCredential, found: filters.MirrorFilter) -> dict[str, Any]:
         matching = found.rows()
         page, is_stale = self._page(matching)
         figures = self._figures(credential, found, matching)
         count = figures.count
+        if self._is_all(page) and len(page.rows) != count.value:  # something was written between the two questions
+            anew = self.filterset(self.request.GET, self.all_rows(), credential=credential)
+            page, is_stale = self._page(anew.rows())
         base = filters.without(self.request.GET)
         return {
             **self._saved(found),
