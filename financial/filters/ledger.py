@@ -127,12 +127,10 @@ class TransactionFilter(MirrorFilter):
             "stripe_id__lte": OuterRef(f"{link}charge_stripe_id"),
         }
         concerned = StripeCharge.objects.of(self.credential).filter(mine, **named)
-        of_none = Q(
-            **{f"{link}payment_intent": None, f"{link}charge_stripe_id__gt": ""}
-        )  # of a charge without a payment
+        without_payment = Q(**{f"{link}payment_intent": None, f"{link}charge_stripe_id__gt": ""})
         payer = f"{link}payment_intent__customer"
         theirs = Q(Among(payer, customers)) if isinstance(customers, list) else among(payer, customers)
-        return rows.filter(theirs | of_none & Q(Exists(concerned)))
+        return rows.filter(theirs | without_payment & Q(Exists(concerned)))
 
     def _concerning(self, payments: Sequence[int], charges: Sequence[str]) -> set[int]:
         """Return what moved because of payments and of charges: they themselves, their refunds and disputes."""

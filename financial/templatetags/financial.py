@@ -6,7 +6,7 @@ import datetime as dt
 import html
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 from django import template
 from django.urls import reverse
@@ -96,7 +96,7 @@ def report_row(label: str, figures: Any, currency: str, days: Any = None) -> Saf
 
 
 def _report_row(label: str, figures: Any, currency: str, days: Any, address: str, *, is_part: bool = False) -> str:
-    query, name, count = html.escape(f"&{_query(_of_days(currency, days))}"), html.escape(label), "–"
+    query, name, count = html.escape(f"&{urlencode(_of_days(currency, days))}"), html.escape(label), "–"
     if figures.count:
         count = str(figures.count)
     estimated = figures.estimated
@@ -113,10 +113,6 @@ def _report_row(label: str, figures: Any, currency: str, days: Any, address: str
         else:
             cells.append(f'<td class="end none" data-label="{title}">–</td>')
     return "".join([*cells, "</tr>"])
-
-
-def _query(asked: dict[str, str]) -> str:
-    return "&".join(f"{name}={quote_plus(value)}" for name, value in asked.items())
 
 
 @register.simple_tag
