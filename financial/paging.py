@@ -68,6 +68,15 @@ def plain(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related(None).prefetch_related(None).defer(None).order_by()
 
 
+def keys_up_to(limit: int, rows: QuerySet[Any], column: str = "pk") -> list[Any] | None:
+    """Return a column of rows where they are no more than `limit`, else None.
+
+    Beside the order of a list, databases walk the list from its beginning: what is rare is found sooner by its keys.
+    """
+    keys = list(rows.values_list(column, flat=True)[: limit + 1])
+    return keys if len(keys) <= limit else None
+
+
 def bounded_count(rows: QuerySet[Any], limit: int = COUNT_MAX) -> BoundedCount:
     """Count rows, but stop behind `limit`."""
     return BoundedCount(rows.order_by()[: limit + 1].count(), limit)

@@ -20,7 +20,7 @@ from financial.models import (
     words,
 )
 from financial.models.among import Among
-from financial.paging import FEW, BoundedCount
+from financial.paging import FEW, BoundedCount, keys_up_to
 
 QUERY_LENGTH_MAX = 200
 NAMED = 20_000  # keys told to a database as one value
@@ -59,13 +59,10 @@ def among(column: str, found: Collection[int] | QuerySet[Any]) -> Q:
     return Q(Among(column, found)) if len(found) > FEW else Q(**{f"{column}__in": found})
 
 
-def few_or_all(found: QuerySet[Any]) -> list[int] | QuerySet[Any]:
-    """Return the keys of rows where they are few, else the query that finds them.
-
-    Beside the order of a list, databases walk the list from its beginning rather than look the few up.
-    """
-    keys = list(found.order_by().values_list("pk", flat=True)[: FEW + 1])
-    return keys if len(keys) <= FEW else found.values("pk")
+def named(found: QuerySet[Any], column: str = "pk", limit: int = FEW) -> Q:
+    """Those whose key is in a column of other rows, told by the keys where these are no more than `limit`."""
+    keys = keys_up_to(limit, found, column)
+    return among("pk", keys) if keys is not None else Q(pk__in=found.values(column))
 
 
 def text_field(method: str, label: str, placeholder: str) -> filters.CharFilter:
@@ -179,9 +176,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         """Return the rows of customers, and with `further` others, too."""
         if isinstance(customers, list):
             # Where it is little, the rows are named, too: else databases may walk the list, or the account, for them.
-            of_them = rows.model._default_manager.filter(among("customer", customers)).order_by()
-            few = list(of_them.values_list("pk", flat=True)[: FEW + 1]) if customers else []
-            if len(few) <= FEW:
+            of_them = rows.model._default_manager.filter(among("customer", customers))
+            few = keys_up_to(FEW, of_them) if customers else []
+            if few is not None:
                 return rows.filter(among("pk", few) | (further or Q()))
         mine = among("customer", customers) | (further or Q())
         if len(self.in_force()) == 1 and isinstance(customers, list) and further is None:
@@ -194,10 +191,13 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         return {name for name in self.form.fields if self.data.get(name, "").strip()}
 
     def of_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Name the rows of a rare one: beside an order, databases walk the whole list instead of the index."""
-        found = rows.model._default_manager.filter(credential=self.credential, currency=value.lower()).order_by()
-        few = list(found.values_list("pk", flat=True)[: FEW + 1])
-        return rows.filter(pk__in=few) if len(few) <= FEW else rows.filter(currency=value.lower())
+        return self.rare(rows, currency=value.lower())
+
+    def rare(self, rows: QuerySet[Any], *conditions: Q, **found: Any) -> QuerySet[Any]:
+        """Return the rows that meet conditions, told by their keys where they are few in the whole account."""
+        of_account = rows.model._default_manager.filter(*conditions, **found, credential=self.credential)
+        keys = keys_up_to(FEW, of_account)
+        return rows.filter(pk__in=keys) if keys is not None else rows.filter(*conditions, **found)
 
     def chips(self) -> list[Chip]:
         """Return the filters in force, but for the tab."""

@@ -18,7 +18,7 @@ from financial.filters.base import (
     currency_field,
     customers_like,
     day_field,
-    few_or_all,
+    named,
     state_field,
     text_field,
 )
@@ -36,7 +36,7 @@ from financial.models import (
     Transaction,
 )
 from financial.models.among import Among
-from financial.paging import COUNT_MAX, FEW
+from financial.paging import COUNT_MAX, FEW, keys_up_to
 
 DIFFERENCES = "differences"
 TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
@@ -113,10 +113,10 @@ class TransactionFilter(MirrorFilter):
     def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         customers = customers_like(self.credential, value)
         mine = among("customer", customers)
-        paid = _first(StripePaymentIntent.objects.filter(mine).order_by().values_list("pk", flat=True))
-        if len(paid) <= FEW:
-            charged = _first(StripeCharge.objects.filter(mine).order_by().values_list("stripe_id", flat=True))
-            if len(charged) <= FEW:
+        paid = keys_up_to(FEW, StripePaymentIntent.objects.filter(mine))
+        if paid is not None:
+            charged = keys_up_to(FEW, StripeCharge.objects.filter(mine), "stripe_id")
+            if charged is not None:
                 return rows.filter(pk__in=self._concerning(paid, charged))
         # They have so much that it stands everywhere: look at each row, newest first.
         self.many = FEW
@@ -175,19 +175,19 @@ class TransactionFilter(MirrorFilter):
 
     def estimated(self) -> int:
         """Return how many of the rows found are estimates; looked for among these, which are few."""
-        open_ones = few_or_all(Transaction.objects.estimated().filter(credential=self.credential))
-        return int(self.filter_queryset(Transaction.objects.filter(pk__in=open_ones)).count())
+        open_ones = named(Transaction.objects.estimated().filter(credential=self.credential))
+        return int(self.filter_queryset(Transaction.objects.filter(open_ones)).count())
 
     def of_paid_currency(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those a customer paid in a currency, in whatever it was settled; the totals know the days of a rare one."""
         code = value.lower()
         of_code = Q(presentment_currency=code)
         known = DayTotal.objects.filter(of_code, credential=self.credential).order_by()
-        days = {*known.values_list("day", flat=True).distinct()[: FEW + 1]}
-        if self.credential is None or len(days) > FEW:
+        days = keys_up_to(FEW, known.distinct(), "day")
+        if self.credential is None or days is None:
             return rows.filter(of_code)
         waiting = Transaction.objects.estimated().filter(of_code, credential=self.credential)
-        return rows.filter(Q(of_code, booked_on__in=days) | Q(pk__in=few_or_all(waiting)))
+        return rows.filter(Q(of_code, booked_on__in=days) | named(waiting))
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(booked_on__gte=value, occurred_at__gte=_midnight(value) - NEAR)
@@ -198,10 +198,6 @@ class TransactionFilter(MirrorFilter):
     def asked(self, *names: str) -> dict[str, Any]:
         """Return the values of the filters in force among `names`."""
         return {name: self.form.cleaned_data[name] for name in names if self.form.cleaned_data.get(name)}
-
-
-def _first(values: QuerySet[Any, Any]) -> list[Any]:
-    return list(values[: FEW + 1])
 
 
 def _midnight(day: dt.date) -> dt.datetime:

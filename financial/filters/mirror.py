@@ -10,6 +10,7 @@ import django_filters as filters
 from django import forms
 from django.core.validators import RegexValidator
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from financial import money
 from financial.filters.base import (
@@ -19,6 +20,7 @@ from financial.filters.base import (
     choice_field,
     currency_field,
     customers_like,
+    named,
     starts_with,
     state_field,
     text_field,
@@ -44,7 +46,7 @@ from financial.models import (
     StripeSubscription,
 )
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
-from financial.paging import FEW
+from financial.paging import FEW, keys_up_to
 
 METHODS = (
     ("card", "Card"),
@@ -116,10 +118,9 @@ class CustomerFilter(MirrorFilter):
         return rows.filter(Exists(StripeCharge.objects.filter(customer=OuterRef("pk"), card_country=value.upper())))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        disputes = StripeDispute.objects.of(self.credential)
-        some = Q()
-        for path in ("charge__customer", "payment_intent__customer"):
-            some |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))
+        who = Coalesce("payment_intent__customer", "charge__customer")
+        disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).annotate(who=who)
+        some = named(disputes.filter(who__isnull=False), "who", NAMED)
         return rows.filter(some if value == "yes" else ~some)
 
 
@@ -151,11 +152,9 @@ class PaymentFilter(MirrorFilter):
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Name those never tried, where that is one part of a state: SQLite uses no partial index beside an “or”."""
         if value == "incomplete":
-            untried = (
-                StripePaymentIntent.objects.of(self.credential).filter(PAYMENT_UNTRIED).newest()
-            )  # as their index is
-            keys = list(untried.values_list("pk", flat=True)[: NAMED + 1])
-            if len(keys) <= NAMED:
+            untried = StripePaymentIntent.objects.of(self.credential).filter(PAYMENT_UNTRIED)
+            keys = keys_up_to(NAMED, untried.newest())  # in the order of their index
+            if keys is not None:
                 confirmed = Q(status="requires_confirmation")
                 return rows.filter(confirmed | among("pk", keys) if keys else confirmed)
         return super().by_state(rows, name, value)
@@ -172,8 +171,8 @@ class PaymentFilter(MirrorFilter):
     def _ending_in(self, last4: str) -> Q:
         """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
         charges = StripeCharge.objects.of(self.credential).filter(card_last4=last4, payment_intent__isnull=False)
-        few = list(charges.order_by().values_list("payment_intent", flat=True)[: FEW + 1])
-        if len(few) <= FEW:
+        few = keys_up_to(FEW, charges, "payment_intent")
+        if few is not None:
             return Q(pk__in=few)
         # From its key up to its key: told that it equals the key, PostgreSQL would first read all charges of the card.
         own = {"payment_intent__gte": OuterRef("pk"), "payment_intent__lte": OuterRef("pk")}
@@ -192,21 +191,14 @@ class PaymentFilter(MirrorFilter):
         if value == "card":  # most have one
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
-        charges = charges.filter(payment_intent__isnull=False).order_by()
-        keys = list(charges.values_list("payment_intent", flat=True)[: NAMED + 1])
-        return rows.filter(among("pk", keys) if len(keys) <= NAMED else Q(pk__in=charges.values("payment_intent")))
+        return rows.filter(named(charges.filter(payment_intent__isnull=False), "payment_intent", NAMED))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
-        disputes = StripeDispute.objects.of(self.credential).alive().filter(status__in=DISPUTE_STATES[value][1])
-        of = disputes.order_by().values_list("payment_intent", "charge__payment_intent")
-        keys = {key for pair in of[: NAMED + 1] for key in pair if key is not None}
-        if len(keys) <= NAMED:
-            return rows.filter(among("pk", keys))
-        found = Q()
-        for path in ("payment_intent", "charge__payment_intent"):
-            found |= Q(pk__in=disputes.filter(**{f"{path}__isnull": False}).values(path))
-        return rows.filter(found)
+        paid = Coalesce("payment_intent", "charge__payment_intent")
+        disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
+        standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
+        return rows.filter(named(standing, "paid", NAMED))
 
 
 def _amounts(lookup: str, major: Decimal, rounding: str) -> Q:

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 
 from financial.accounts import CATEGORIES, SUSPENSE, UNKNOWN, Metric
 from financial.models import Account, AccountDay, DayTotal, Entry, StripeCredential, Transaction
-from financial.paging import COUNT_MAX, FEW, plain
+from financial.paging import COUNT_MAX, FEW, keys_up_to, plain
 from financial.reports.books import NOTHING, Figures, figures_of_category
 
 OVERDUE = dt.timedelta(hours=24)
@@ -218,8 +218,9 @@ def in_suspense(credential: StripeCredential | None) -> QuerySet[Any]:
 
 def _few_in_suspense(credential: StripeCredential | None) -> QuerySet[Any] | list[int]:
     """Return their numbers where they are few, which is usual: beside a subquery databases may look at everything."""
-    few = [row["root"] for row in in_suspense(credential)[: FEW + 1]]
-    return few if len(few) <= FEW else in_suspense(credential)
+    found = in_suspense(credential)
+    few = keys_up_to(FEW, found, "root")
+    return found if few is None else few
 
 
 def suspended(credential: StripeCredential) -> list[Suspended]:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from financial import conf
 from financial.models import MrrSpan, StripeCredential, StripeInvoice, StripeProduct, StripeSubscription
 from financial.models.mirror import IS_ENDING
-from financial.paging import FEW, NO_LIMIT, CountUpTo
+from financial.paging import FEW, NO_LIMIT, CountUpTo, keys_up_to
 from financial.recurring import COUNTED_STATUSES, rounded
 from financial.reports.cached import Answer, cached, kept, state_once
 from financial.reports.movements import LOSSES, Cohort, Month, Movements, Piece, cohorts, months, movements
@@ -212,9 +212,8 @@ def _of_subscriptions(
 
 def _of(spans: QuerySet[MrrSpan], subscriptions: QuerySet[StripeSubscription]) -> QuerySet[MrrSpan]:
     """Narrow spans to those of subscriptions, named where they are few: beside a subquery databases read every span."""
-    named = list(subscriptions.order_by().values_list("stripe_id", flat=True)[: FEW + 1])
-    few = named if len(named) <= FEW else subscriptions.order_by().values("stripe_id")
-    return spans.filter(subscription_stripe_id__in=few)
+    few = keys_up_to(FEW, subscriptions, "stripe_id")
+    return spans.filter(subscription_stripe_id__in=subscriptions.values("stripe_id") if few is None else few)
 
 
 def _amounts(rows: QuerySet[MrrSpan]) -> tuple[Amount, ...]:
