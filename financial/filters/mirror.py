@@ -47,22 +47,8 @@ from financial.models import (
 )
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
 from financial.paging import FEW, keys_up_to
+from financial.payment_methods import METHODS
 
-METHODS = (
-    ("card", "Card"),
-    ("card_present", "Card in person"),
-    ("link", "Link"),
-    ("sepa_debit", "SEPA Direct Debit"),
-    ("us_bank_account", "ACH Direct Debit"),
-    ("bacs_debit", "Bacs Direct Debit"),
-    ("customer_balance", "Bank transfer"),
-    ("paypal", "PayPal"),
-    ("klarna", "Klarna"),
-    ("ideal", "iDEAL"),
-    ("bancontact", "Bancontact"),
-    ("amazon_pay", "Amazon Pay"),
-    ("cashapp", "Cash App Pay"),
-)
 INTERVALS = (("day", "Daily"), ("week", "Weekly"), ("month", "Monthly"), ("year", "Yearly"))
 
 
@@ -134,7 +120,7 @@ class PaymentFilter(MirrorFilter):
     currency = currency_field()
     amount_from = filters.NumberFilter(method="at_least", label="Amount from", max_digits=15)
     amount_to = filters.NumberFilter(method="at_most", label="Amount to", max_digits=15)
-    method = choice_field("by_method", "Method", METHODS, "Any method")
+    method = choice_field("by_method", "Method", METHODS.items(), "Any method")
     dispute = choice_field(
         "by_dispute", "Dispute", ((key, label) for key, (label, _) in DISPUTE_STATES.items()), "Any or none"
     )

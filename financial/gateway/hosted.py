@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from financial.payment_methods import described
+
 LINE_ITEMS = ("line_items",)
 
 
@@ -66,8 +68,7 @@ class SavedMethod:
     expires: tuple[int, int] | None  # month, year
 
     def __str__(self) -> str:
-        name = (self.brand or self.kind).replace("_", " ").capitalize()
-        shown = f"{name} ••••{self.last4}" if self.last4 else name
+        shown = described(self.brand, self.kind, self.last4)
         return f"{shown}, expires {self.expires[0]:02}/{self.expires[1]}" if self.expires else shown
 
     def is_expired(self, today: datetime) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import CharField, Count, Q, QuerySet, Sum
 from django.db.models.functions import Cast, Substr
 
+from financial import payment_methods
 from financial.accounts import CATEGORIES, DISPUTE_FEES, Metric
 from financial.bands import band_words
 from financial.models import AccountDay, DayTotal, FeeDay, StripeCharge, StripeCredential, Transaction
@@ -99,7 +100,7 @@ def _audit(credential: StripeCredential, currency: str, period: Period) -> FeeAu
             ("Card country", _named(cuts[FeeDay.Cut.COUNTRY], lambda label: label or "not a card")),
             (
                 "Card brand",
-                _named(cuts[FeeDay.Cut.BRAND], lambda label: (label or "other").replace("_", " ").capitalize()),
+                _named(cuts[FeeDay.Cut.BRAND], lambda label: payment_methods.named(label or "other")),
             ),
             ("Size", tuple(replace(line, label=band_words(int(line.label), currency)) for line in sizes)),
             ("Month", tuple(lines)),

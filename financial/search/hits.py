@@ -17,6 +17,7 @@ from financial.models import (
     StripeWebhookEvent,
     Transaction,
 )
+from financial.payment_methods import described
 from financial.pricing import price_words
 from financial.search.places import Place, places_of
 
@@ -56,10 +57,7 @@ def _payment(row: StripePaymentIntent) -> Hit:
 
 
 def _method(charge: StripeCharge | None) -> str:
-    if charge is None:
-        return ""
-    kind = (charge.card_brand or charge.method_type).replace("_", " ").capitalize()
-    return f"{kind} ••••{charge.card_last4}".strip() if charge.card_last4 else kind
+    return described(charge.card_brand, charge.method_type, charge.card_last4) if charge else ""
 
 
 def customers(credential: StripeCredential, found: Sequence[StripeCustomer]) -> list[Hit]:

@@ -30,7 +30,7 @@ def money(amount_minor: int | str | None, currency: str = "") -> SafeString | st
     if amount_minor is None or amount_minor == "":
         return DASH
     text, code = html.escape(money_rules.display(int(amount_minor), currency)), html.escape(currency.upper())
-    written = text if code in text else f'{text} <abbr class="iso">{code}</abbr>'
+    written = text if code in text else f'{text}<abbr class="iso"> {code}</abbr>'
     return mark_safe(f'<span class="money">{written}</span>')  # noqa: S308  (escaped above)
 
 
@@ -313,8 +313,16 @@ def icon(name: str) -> SafeString:
     )
 
 
+_WIDGET_KINDS = {
+    "CheckboxInput": "checkbox",
+    "RadioSelect": "radio",
+    "CheckboxSelectMultiple": "radio",
+    "Select": "select",
+}
+
+
 @register.filter
 def widget_kind(field: Any) -> str:
     """The kind of a bound field's widget, e.g. `checkbox` or `select`, for the field partial."""
     name: str = type(field.field.widget).__name__
-    return {"CheckboxInput": "checkbox", "RadioSelect": "radio", "CheckboxSelectMultiple": "radio"}.get(name, "text")
+    return _WIDGET_KINDS.get(name, "text")

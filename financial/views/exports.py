@@ -37,9 +37,9 @@ class ExportForm(forms.Form):
         initial="transaction",
         help_text="Days and payouts sum fees up by kind.",
     )
+    currency = forms.ChoiceField(required=False)
     start = forms.DateField(label="First day", required=False, widget=forms.DateInput({"type": "date"}))
     end = forms.DateField(label="Last day", required=False, widget=forms.DateInput({"type": "date"}))
-    currency = forms.ChoiceField(required=False)
     payout = forms.CharField(
         required=False,
         max_length=255,

@@ -168,12 +168,13 @@ class PaymentDetail(MirrorDetail):
         }
 
 
-def _attempts(row: StripePaymentIntent) -> list[tuple[StripeCharge, str, str]]:
-    """Return the newest attempts, each with the code of its failure and what that means."""
+def _attempts(row: StripePaymentIntent) -> list[tuple[StripeCharge, str, str, str]]:
+    """Return the newest attempts, each with its method, the code of its failure and what that means."""
     newest = sorted(row.charges.all(), key=lambda charge: charge.pk, reverse=True)[:NEWEST]
     codes = [timeline.failure_code(row, charge) for charge in newest]
     return [
-        (charge, code, decline_words(code, charge.failure_message)) for charge, code in zip(newest, codes, strict=True)
+        (charge, rows.method_words(charge), code, decline_words(code, charge.failure_message))
+        for charge, code in zip(newest, codes, strict=True)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
 
-from financial import reports
+from financial import payment_methods, reports
 from financial.filters import customer_state, payment_state
 from financial.models import (
     PayoutRow,
@@ -273,9 +273,8 @@ def invoice_rows(credential: StripeCredential, invoices: Iterable[StripeInvoice]
 
 
 def method_words(charge: StripeCharge) -> str:
-    """Return how was paid, as people know it: `Visa ••••4242`, `Sepa debit`."""
-    kind = (charge.card_brand or charge.method_type).replace("_", " ").capitalize()
-    return f"{kind} ••••{charge.card_last4}".strip() if charge.card_last4 else kind
+    """Return how was paid, as people know it: `Visa ••••4242`, `SEPA Direct Debit`."""
+    return payment_methods.described(charge.card_brand, charge.method_type, charge.card_last4)
 
 
 def with_subscription_parts(subscriptions: QuerySet[StripeSubscription]) -> QuerySet[StripeSubscription]:
