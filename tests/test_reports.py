@@ -150,11 +150,44 @@ def test_books_take_the_same_queries_whatever_the_size(django_assert_num_queries
             factory.booked(shop)
             moved.booked(shop, "refund", amount_minor=-100)
         cache.clear()
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(5):
             reports.books(shop)
 
 
 # What is kept
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param({"occurred_at": at("2026-07-02T10:00")}, id="a day before all"),
+        pytest.param({"occurred_at": at("2026-08-10T10:00")}, id="a day that is kept"),
+        pytest.param({"occurred_at": at("2026-08-20T10:00")}, id="a day between"),
+        pytest.param(
+            {"occurred_at": at("2026-08-10T10:00"), "status": "estimated"}, id="an estimate of a day that is kept"
+        ),
+        pytest.param({"occurred_at": at("2026-08-10T10:00"), "currency": "eur"}, id="another currency"),
+        pytest.param({"occurred_at": at("2026-10-14T10:00")}, id="a recent day"),
+        pytest.param(
+            {"occurred_at": at("2026-08-10T10:00"), "amount_minor": -1000, "fee_minor": -100}, id="down to nothing"
+        ),
+    ],
+)
+def test_days_long_past_are_kept_and_still_change_with_what_is_booked_on_them(late, settings):
+    shop, other = factory.credential(), factory.credential(is_active=False)
+    for day in ("2026-08-10", "2026-09-30", "2026-10-01", "2026-10-15"):
+        factory.booked(shop, occurred_at=at(f"{day}T10:00"))
+    with time_machine.travel(at("2026-10-15T12:00"), tick=False):
+        assert reports.books(shop).total("usd").gross_minor == 4000
+        factory.booked(other, occurred_at=at("2026-08-10T10:00"))
+
+        factory.booked(shop, **late)
+
+        kept = reports.books(shop)
+        settings.FINANCIAL_CACHE_SECONDS = 0
+        assert kept == reports.books(shop)
+        assert kept.running.keys() == {"usd", late.get("currency", "usd")}
 
 
 @pytest.mark.django_db

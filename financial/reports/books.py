@@ -14,18 +14,21 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from operator import add
+from itertools import accumulate
+from operator import add, sub
 from typing import NamedTuple
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.utils import timezone
 
+from financial import conf
 from financial.accounts import CATEGORIES, UNKNOWN, Metric
 from financial.models import DayTotal, StripeCredential, Transaction
-from financial.reports.cached import cached
+from financial.reports.cached import cached, kept
 from financial.reports.periods import Group, Period, buckets, fitting_group
 
 
@@ -148,7 +151,25 @@ class Running(NamedTuple):
         last = bisect_left(self.days, end) if end else len(self.days)
         if first >= last:
             return NOTHING
-        return Figures(*(more - less for more, less in zip(self.sums[last], self.sums[first], strict=True)))
+        return Figures(*map(sub, self.sums[last], self.sums[first]))
+
+    def plus(self, more: Mapping[dt.date, Numbers]) -> Running:
+        """Return the same with figures added to these days, known ones or new ones; what is before them is taken over."""
+        place = bisect_left(self.days, min(more, default=dt.date.max))
+        steps = zip(self.sums[place:], self.sums[place + 1 :], strict=False)
+        rest = {
+            day: tuple(map(sub, after, before)) for day, (before, after) in zip(self.days[place:], steps, strict=True)
+        }
+        for day, numbers in more.items():
+            rest[day] = tuple(map(add, rest[day], numbers)) if day in rest else numbers
+        known = sorted((day, numbers) for day, numbers in rest.items() if any(numbers))
+        of_known = (numbers for _, numbers in known)
+        sums = accumulate(of_known, lambda held, added: tuple(map(add, held, added)), initial=self.sums[place])
+        return Running([*self.days[:place], *(day for day, _ in known)], [*self.sums[:place], *sums])
+
+
+EMPTY = Running([], [_ZERO])
+Day = tuple[str, dt.date, Numbers]
 
 
 @dataclass(frozen=True)
@@ -195,7 +216,7 @@ class Books:
 def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
     """Return every figure of a credential, by currency and local day.
 
-    At most three queries, none but that for the data's state when the answer is kept.
+    At most five queries, none but that for the data's state when the answer is kept.
 
     Stripe: https://docs.stripe.com/reports/reporting-categories
     """
@@ -203,20 +224,32 @@ def books(credential: StripeCredential, basis: Basis = Basis.SETTLED) -> Books:
 
 
 def _running(credential: StripeCredential, basis: Basis) -> dict[str, Running]:
+    """Return the running sums; those up to days long past are kept until one of these changes."""
+    today = timezone.now().astimezone(conf.time_zone()).date()
+    recent = (today.replace(day=1) - dt.timedelta(days=1)).replace(day=1)  # the month before this one, and this one
+    totals = DayTotal.objects.filter(credential=credential).order_by()
+    past = totals.filter(day__lt=recent)
+    state = (basis, recent, _state_of(past))
+    held: dict[str, Running] = kept("days", credential, lambda: _plus({}, _settled(past, basis)), state)
+    return _plus(held, (*_settled(totals.filter(day__gte=recent), basis), *_estimated(credential, basis)))
+
+
+def _plus(held: Mapping[str, Running], more: Iterable[Day]) -> dict[str, Running]:
     days: defaultdict[str, dict[dt.date, Numbers]] = defaultdict(dict)
-    for currency, day, more in (*_settled(credential, basis), *_estimated(credential, basis)):
-        of_currency = days[currency]
-        held = of_currency.get(day)
-        of_currency[day] = tuple(map(add, held, more)) if held else more
-    found = {}
-    for currency, of_days in days.items():
-        known = sorted((day, numbers) for day, numbers in of_days.items() if any(numbers))
-        if known:
-            sums = [_ZERO]
-            for _, numbers in known:
-                sums.append(tuple(map(add, sums[-1], numbers)))
-            found[currency] = Running([day for day, _ in known], sums)
-    return found
+    for currency, day, numbers in more:
+        known = days[currency].get(day)
+        days[currency][day] = tuple(map(add, known, numbers)) if known else numbers
+    found = {currency: held.get(currency, EMPTY).plus(of_days) for currency, of_days in days.items()}
+    return {currency: running for currency, running in {**held, **found}.items() if running.days}
+
+
+def _state_of(totals: QuerySet[DayTotal]) -> tuple[object, ...]:
+    """What changes with every total: a booking adds to its count, a correction to its amounts, a rebuild makes new rows."""
+    amounts = ("amount_minor", "fee_minor", "net_minor", "presentment_amount_minor")
+    found = totals.aggregate(
+        rows=Count("pk"), newest=Max("pk"), count=Sum("count"), **{name: Sum(name) for name in amounts}
+    )
+    return tuple(found.values())
 
 
 _OF_CUSTOMERS = (Metric.GROSS, Metric.REFUNDS, Metric.DISPUTES)
@@ -233,14 +266,14 @@ def _is_back(category: str) -> bool:
     return category.endswith(("_failure", "_reversal"))
 
 
-def _settled(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Numbers]]:
+def _settled(totals: QuerySet[DayTotal], basis: Basis) -> Iterator[Day]:
     """Yield what settled, one row per currency and day: the database adds up what `figures_of_category` would.
 
     As plain numbers in the order of `Figures`: years of days are thousands of rows.
     """
     is_paid = basis is Basis.PAID
     prefix = "presentment_" if is_paid else ""
-    rows = DayTotal.objects.filter(credential=credential).exclude(reporting_category="").order_by()
+    rows = totals.exclude(reporting_category="")
     rows = rows.filter(_of(*_OF_CUSTOMERS)) if is_paid else rows
     amount = f"{prefix}amount_minor"
     sums = {
@@ -268,7 +301,7 @@ def _settled(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, 
         )  # fmt: skip
 
 
-def _estimated(credential: StripeCredential, basis: Basis) -> Iterator[tuple[str, dt.date, Numbers]]:
+def _estimated(credential: StripeCredential, basis: Basis) -> Iterator[Day]:
     rows = Transaction.objects.estimated().filter(credential=credential).order_by()
     sums = rows.values_list("booked_on", "currency").annotate(Count("id"), Sum("amount_minor"), Sum("fee_minor"))
     for day, currency, number, amount, fee in sums:

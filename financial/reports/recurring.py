@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from django.db.models import Count, F, Min, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
@@ -171,8 +172,9 @@ def headlines(credential: StripeCredential) -> tuple[Headline, ...]:
 
 
 def _headlines(credential: StripeCredential) -> tuple[Headline, ...]:
-    spans = _running(credential)
-    ending, late = ({row.currency: row for row in _amounts(_of(spans, rows))} for rows in _leaving_and_late(credential))
+    ending, late = (
+        {row.currency: row for row in _amounts_of(credential, rows)} for rows in _leaving_and_late(credential)
+    )
     return tuple(
         Headline(row, *(found.get(row.currency, Amount(row.currency, 0)) for found in (ending, late)))
         for row in mrr(credential)
@@ -205,15 +207,23 @@ def _leaving_and_late(credential: StripeCredential) -> tuple[QuerySet[StripeSubs
 def _of_subscriptions(
     credential: StripeCredential, subscriptions: QuerySet[StripeSubscription], currency: str, product: str
 ) -> Amount:
-    rows = _of(_running(credential).filter(currency=currency), subscriptions)
-    found = _amounts(rows.filter(product_stripe_id=product) if product else rows)
+    of = {"currency": currency, "product_stripe_id": product}
+    found = _amounts_of(credential, subscriptions, **{name: value for name, value in of.items() if value})
     return found[0] if found else Amount(currency, 0)
 
 
-def _of(spans: QuerySet[MrrSpan], subscriptions: QuerySet[StripeSubscription]) -> QuerySet[MrrSpan]:
-    """Narrow spans to those of subscriptions, named where they are few: beside a subquery databases read every span."""
-    few = keys_up_to(FEW, subscriptions, "stripe_id")
-    return spans.filter(subscription_stripe_id__in=subscriptions.values("stripe_id") if few is None else few)
+def _amounts_of(
+    credential: StripeCredential, subscriptions: QuerySet[StripeSubscription], **of: str
+) -> tuple[Amount, ...]:
+    """Return MRR as it is now of subscriptions; kept as long as they are the same ones, where they are few.
+
+    Then they are named, too: beside a subquery databases read every span.
+    """
+    spans, few = _running(credential).filter(**of), keys_up_to(FEW, subscriptions, "stripe_id")
+    if few is None:
+        return _amounts(spans.filter(subscription_stripe_id__in=subscriptions.values("stripe_id")))
+    build = partial(_amounts, spans.filter(subscription_stripe_id__in=few))
+    return kept("mrr-of", credential, build, (_state(credential), sorted(few), of))
 
 
 def _amounts(rows: QuerySet[MrrSpan]) -> tuple[Amount, ...]:
