@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from financial import conf, handwriting, reports
-from financial.filters.ledger import TransactionFilter
+from financial.filters.ledger import DIFFERENCES, TransactionFilter
 from financial.models import (
     Account,
     Entry,
@@ -63,6 +63,7 @@ class TransactionList(MirrorList):
     sorts = {"date": "occurred_at"}
     more_filters = ("account", "figure", "customer", "currency", "paid_in")
     follows = "financial/_ledger_export.html"
+
     columns = (
         Column("Date", "date"),
         Column("Transaction"),
@@ -79,6 +80,11 @@ class TransactionList(MirrorList):
         "source", "balance transaction", "payout", "payment", "customer", "corrects", "mode",
     )  # fmt: skip
 
+    @property
+    def keeps_figures(self) -> bool:  # type: ignore[override]
+        """Differences come about by waiting, too."""
+        return self.request.GET.get("status") != DIFFERENCES
+
     def all_rows(self) -> QuerySet[Any]:
         return self._with_parts(Transaction.objects.of(self.credential))
 
@@ -94,7 +100,9 @@ class TransactionList(MirrorList):
     def _context(self, credential: Any, found: Any) -> dict[str, Any]:
         context = super()._context(credential, found)
         asked = found.asked("account", "figure") if found.is_valid() else {}
-        count, sums = self._counted(credential, found, context["count"])
+        count, sums, account_sums = self.kept(
+            "sums", credential, lambda: self._sums(credential, found, context["count"])
+        )
         figure = reports.FIGURES.get(asked.get("figure", ""))
         return {
             **context,
@@ -105,13 +113,19 @@ class TransactionList(MirrorList):
             "figures": [(line, getattr(line.figures, figure[1])) for line in sums] if figure else [],
             "paid_figure": self._paid_figure(credential, found),
             "account": Account.objects.filter(code=asked["account"]).first() if "account" in asked else None,
-            "account_sums": self._account_sums(credential, found, count),
+            "account_sums": account_sums,
             "is_house": credential is None,
             "books_query": _books_query(credential, found),
             "can_add": self.can("financial.add_transaction"),
             "unbookable": () if context["is_filtered"] else self._unbookable(credential),
             "suspended": () if context["is_filtered"] or credential is None else reports.suspended(credential),
         }
+
+    def _sums(
+        self, credential: StripeCredential | None, found: Any, count: BoundedCount
+    ) -> tuple[BoundedCount, list[reports.LedgerSum], list[AccountSum]]:
+        count, sums = self._counted(credential, found, count)
+        return count, sums, self._account_sums(credential, found, count)
 
     def _counted(
         self, credential: StripeCredential | None, found: Any, count: BoundedCount

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +21,7 @@ from financial.views.base import StaffView
 from financial.views.mirror import export, rows
 
 EXPORT_PAGE = 200
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class MirrorList(StaffView):
     sorts: ClassVar[dict[str, str]]
     more_filters: ClassVar[tuple[str, ...]] = ()
     # Whether nothing but the mirror and the books decides what is found.
-    keeps_figures: ClassVar[bool] = False
+    keeps_figures: bool = False
+    # Whether the figure of a tab is enough, which is counted less far than a list.
+    is_counted_by_tab: ClassVar[bool] = False
     has_sums: ClassVar[bool] = False
     export_header: ClassVar[tuple[str, ...]] = ()
     # A template outside the table that keeps the filters: swapped along with it, as the tabs are.
@@ -181,17 +184,20 @@ class MirrorList(StaffView):
 
         def build() -> Figures:
             chips, tab = found.chips(), found.data.get("status", "")
-            is_counted = self.keeps_figures and not self.has_sums and tab and not chips
-            if is_counted and tab in (tabs := self.counts(credential, found)):
+            if self.is_counted_by_tab and tab and not chips and tab in (tabs := self.counts(credential, found)):
                 return Figures(tabs[tab], tabs, [])
             counted = matching if found.counted is None else found.counted
             count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(counted)
             is_much = bool(chips) and count.value > reports.TABS_MAX
             return Figures(count, {} if is_much else self.counts(credential, found), self.sums(counted, count))
 
-        if not self.keeps_figures:
+        return self.kept("list", credential, build)
+
+    def kept(self, what: str, credential: Any, build: Callable[[], Answer]) -> Answer:
+        """Keep an answer about the rows found until something is written, where that can be told."""
+        if credential is None or not self.keeps_figures:
             return build()
-        return reports.cached(f"list:{self.name}", credential, build, filters.without(self.request.GET, "sort"))
+        return reports.cached(f"{what}:{self.name}", credential, build, filters.without(self.request.GET, "sort"))
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from financial.views.periods import DAYS, Choice, Steps, asked, period_asked
 
 
 class ProductList(MirrorList):
-    keeps_figures = True
+    keeps_figures, is_counted_by_tab = True, True
     section, permission = "products", "financial.view_stripeproduct"
     write_permission = "financial.run_sync"
     model, filterset, name, noun = StripeProduct, filters.ProductFilter, "products", "product"
@@ -109,7 +109,7 @@ class ProductList(MirrorList):
 
 
 class CustomerList(MirrorList):
-    keeps_figures = True
+    keeps_figures, is_counted_by_tab = True, True
     section, permission = "customers", "financial.view_stripecustomer"
     model, filterset, name, noun = StripeCustomer, filters.CustomerFilter, "customers", "customer"
     sorts = {"date": "created_at", "name": "name", "email": "email"}
@@ -148,8 +148,7 @@ class CustomerList(MirrorList):
 
 
 class PaymentList(MirrorList):
-    keeps_figures = True
-    has_sums = True
+    keeps_figures, has_sums = True, True
     section, permission = "payments", "financial.view_stripepaymentintent"
     model, filterset, name, noun = StripePaymentIntent, filters.PaymentFilter, "payments", "payment"
     sorts = {"date": "created_at", "amount": "amount_minor"}
@@ -209,7 +208,7 @@ def payment_sums(found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]
 
 
 class SubscriptionList(MirrorList):
-    keeps_figures = True
+    keeps_figures, is_counted_by_tab = True, True
     section, permission = "subscriptions", "financial.view_stripesubscription"
     model, filterset, name, noun = StripeSubscription, filters.SubscriptionFilter, "subscriptions", "subscription"
     sorts = {"date": "created_at", "period": "current_period_end_at"}

@@ -5,6 +5,7 @@ import datetime as dt
 import html
 import io
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -203,6 +204,19 @@ def test_counts_and_sums_stay_exact_beyond_what_can_be_counted(shop: StripeCrede
 
     assert f"{COUNT_MAX + 2:,} transactions" in text and "$40.00" in text
     assert f"more than {COUNT_MAX:,}" in by_kind and "Too many to add up" in by_kind
+
+
+def test_counts_and_sums_are_kept_until_something_is_booked(
+    shop: StripeCredential, page: Client, connection_queries: Any
+) -> None:
+    books.booked(shop, amount_minor=1000)
+    for query in ("", "kind=payment", "account=Income:Sales", "status=settled"):
+        anew, kept = (connection_queries(partial(shown, page, query)) for _ in range(2))
+        assert kept < anew, query
+    books.booked(shop, amount_minor=250)
+    for query in ("", "kind=payment", "account=Income:Sales", "status=settled"):
+        assert "2 transactions" in shown(page, query), query
+        assert "$12.50" in shown(page, query), query
 
 
 def test_an_account_says_by_how_much_the_rows_changed_it(shop: StripeCredential, page: Client) -> None:
