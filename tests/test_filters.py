@@ -8,7 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from financial import filters
-from financial.filters import base
+from financial.filters import base, mirror
 from financial.models import StripeCustomer, StripeDispute, StripePaymentIntent, StripeProduct, StripeSubscription
 from financial.views.mirror.rows import customer_rows
 from tests.views import rows as make
@@ -120,6 +120,49 @@ def test_an_amount_is_compared_in_each_currencys_own_units() -> None:
     assert {(p.amount_minor, p.currency) for p in exact} == {(4900, "usd"), (49, "jpy"), (49_000, "kwd")}
     assert {p.currency for p in found(StripePaymentIntent, "amount_from=49.01")} == {"usd"}
     assert {p.amount_minor for p in found(StripePaymentIntent, "amount_to=48.5&currency=JPY")} == {48}
+
+
+@pytest.mark.parametrize("few", [1_000, 0], ids=["by their keys", "by a condition"])
+def test_an_amount_finds_the_same_rows_however_many_there_are(few: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(mirror, "FEW", few)
+    credential, other = make.credential(), make.credential("Other", is_active=False)
+    for amount, currency in ((4900, "usd"), (49, "jpy"), (49_000, "kwd"), (4901, "usd"), (48, "jpy"), (4900, "xxx")):
+        make.payment(credential, amount_minor=amount, currency=currency)
+        make.payment(other, amount_minor=amount, currency=currency)
+    for query, amounts in {
+        "amount_from=49": {4900, 49, 49_000, 4901},
+        "amount_from=49.01": {4901},
+        "amount_to=48.99": {48},
+        "amount_to=0.01": set(),
+        "amount_from=49&amount_to=49": {4900, 49, 49_000},
+        "amount_from=48&amount_to=49&currency=jpy": {48, 49},
+    }.items():
+        rows = found(StripePaymentIntent, query)
+        assert {row.amount_minor for row in rows} == amounts, query
+        assert {row.credential for row in rows} <= {credential}
+    # A currency Stripe has since yesterday has two digits, as most have.
+    assert "xxx" in {row.currency for row in found(StripePaymentIntent, "amount_from=49")}
+
+
+def test_payments_of_a_common_card_are_not_counted_where_they_are_more_than_anybody_counts(monkeypatch: Any) -> None:
+    monkeypatch.setattr(mirror, "FEW", 0)
+    monkeypatch.setattr(mirror, "COUNT_MAX", 2)
+    credential = make.credential()
+    for _ in range(2):
+        make.charge(paid := make.payment(credential))
+        make.charge(paid)  # a second attempt is no payment more
+    assert narrowed_and_run("q=4242").many == 0
+    for _ in range(3):
+        make.charge(make.payment(credential))
+    assert narrowed_and_run("q=4242").many == 2
+    assert not narrowed_and_run("q=4242&status=succeeded").many
+    assert not narrowed_and_run("q=4241").many
+
+
+def narrowed_and_run(query: str) -> Any:
+    filtered = narrowed(StripePaymentIntent, query)
+    list(filtered.rows())
+    return filtered
 
 
 def test_payments_are_found_by_ids_people_and_last_four() -> None:

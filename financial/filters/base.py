@@ -13,7 +13,7 @@ from django.core import validators
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
-from financial import conf, money
+from financial import conf, money, reports
 from financial.models import (
     StripeCredential,
     StripeCustomer,
@@ -118,6 +118,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     states: ClassVar[dict[str, tuple[str, Q]]] = {}
     # The same conditions asked of each row at hand, where those of `states` begin with what is rare in the whole list.
     states_by_row: ClassVar[dict[str, Q]] = {}
+    # For those, the rows elsewhere that lead to them, and the column that does.
+    states_from: ClassVar[dict[str, QuerySet[Any]]] = {}
+    states_key: ClassVar[str] = ""
 
     # States whose rows are not counted for the whole list.
     uncounted: ClassVar[frozenset[str]] = frozenset()
@@ -219,10 +222,19 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
             tabs.append(Tab(label, query, current == key, key, known.get(key, "")))
         return tabs
 
-    def behind_tabs(self) -> dict[str, QuerySet[Any]]:
+    def behind_tabs(self) -> dict[str, reports.Behind]:
         """Return the rows behind each tab, no other filter in force."""
         counted = [key for key in self.states if key not in self.uncounted]
-        return {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in counted}}
+        rows = {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in counted}}
+        return {key: reports.Behind(found, *self._some(key)) for key, found in rows.items()}
+
+    def _some(self, state: str) -> tuple[QuerySet[Any], QuerySet[Any]] | tuple[()]:
+        """Return the rows of a rare state that some rows elsewhere lead to, and all those that do."""
+        leading = self.states_from.get(state)
+        if leading is None:
+            return ()
+        keys = leading.values(self.states_key)[: reports.LOOKED_AT]
+        return self.queryset.filter(self.states_by_row[state], pk__in=keys), leading
 
     def conditions(self) -> dict[str, Q]:
         """Return what makes a row at hand belong to a tab."""

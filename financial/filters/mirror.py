@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import django_filters as filters
 from django import forms
 from django.core.validators import RegexValidator
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from financial import money
@@ -32,6 +35,7 @@ from financial.filters.states import (
     DISPUTE_STATES,
     PAYMENT_STATES,
     PAYMENT_STATES_BY_ROW,
+    PAYMENT_STATES_FROM,
     PRODUCT_STATES,
     SUBSCRIPTION_STATES,
     has_charge,
@@ -46,7 +50,7 @@ from financial.models import (
     StripeSubscription,
 )
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
-from financial.paging import FEW, keys_up_to
+from financial.paging import COUNT_MAX, FEW, keys_up_to
 from financial.payment_methods import METHODS
 
 INTERVALS = (("day", "Daily"), ("week", "Weekly"), ("month", "Monthly"), ("year", "Yearly"))
@@ -113,6 +117,7 @@ class CustomerFilter(MirrorFilter):
 class PaymentFilter(MirrorFilter):
     states = PAYMENT_STATES
     states_by_row = PAYMENT_STATES_BY_ROW
+    states_from, states_key = PAYMENT_STATES_FROM, "payment_intent"
 
     q = text_field("search", "Search", "pi_… or ch_… id, e-mail, last 4")
     status = state_field(PAYMENT_STATES)
@@ -138,8 +143,8 @@ class PaymentFilter(MirrorFilter):
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Name those never tried, where that is one part of a state: SQLite uses no partial index beside an “or”."""
         if value == "incomplete":
-            untried = StripePaymentIntent.objects.of(self.credential).filter(PAYMENT_UNTRIED)
-            keys = keys_up_to(NAMED, untried.newest())  # in the order of their index
+            untried = StripePaymentIntent.objects.filter(PAYMENT_UNTRIED)
+            keys = keys_up_to(NAMED, untried.each_of(self.credential)) if self.credential else []
             if keys is not None:
                 confirmed = Q(status="requires_confirmation")
                 return rows.filter(confirmed | among("pk", keys) if keys else confirmed)
@@ -157,20 +162,45 @@ class PaymentFilter(MirrorFilter):
     def _ending_in(self, last4: str) -> Q:
         """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
         charges = StripeCharge.objects.of(self.credential).filter(card_last4=last4, payment_intent__isnull=False)
-        few = keys_up_to(FEW, charges, "payment_intent")
-        if few is not None:
-            return Q(pk__in=few)
+        paid = keys_up_to(FEW, charges, "payment_intent")
+        if paid is not None:
+            return Q(pk__in=paid)
+        if self.in_force() == {"q"}:  # most payments are charged once
+            some = charges.values("payment_intent")[: 2 * COUNT_MAX]
+            is_many = some.aggregate(paid=Count("payment_intent", distinct=True))["paid"] > COUNT_MAX
+            self.many = COUNT_MAX if is_many else 0
         # From its key up to its key: told that it equals the key, PostgreSQL would first read all charges of the card.
         own = {"payment_intent__gte": OuterRef("pk"), "payment_intent__lte": OuterRef("pk")}
         return Q(Exists(StripeCharge.objects.filter(card_last4=last4, **own)))
 
     def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
-        return rows.filter(_amounts("gte", value, ROUND_CEILING))
+        return self._by_amount(rows, "gte", value, ROUND_CEILING)
 
     def at_most(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
-        found = rows.filter(_amounts("lte", value, ROUND_FLOOR))
+        found = self._by_amount(rows, "lte", value, ROUND_FLOOR)
         if value == self.form.cleaned_data.get("amount_from"):  # an index has amounts, whatever the currency
             found = found.filter(amount_minor__in=sorted({int(value.scaleb(digits)) for digits in (0, 2, 3)}))
+        return found
+
+    def _by_amount(self, rows: QuerySet[Any], lookup: str, major: Decimal, rounding: str) -> QuerySet[Any]:
+        """Compare an amount in major units with each row in its own currency; name the rows where they are few."""
+        conditions = [
+            Q(currency__in=codes, **{f"amount_minor__{lookup}": int(major.scaleb(digits).to_integral_value(rounding))})
+            for digits, codes in self._by_digits().items()
+        ]
+        found = [keys_up_to(FEW, StripePaymentIntent.objects.of(self.credential).filter(one)) for one in conditions]
+        if None not in found:
+            return rows.filter(among("pk", [key for keys in found for key in keys or ()]))
+        return rows.filter(reduce(or_, conditions))
+
+    def _by_digits(self) -> Mapping[int, list[str]]:
+        """Return the currencies of the account's payments by how many digits they have; one look at an index for each."""
+        codes = StripePaymentIntent.objects.of(self.credential).order_by("currency").values_list("currency", flat=True)
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        code = codes.first()
+        while code is not None:
+            found[0 if code in money.ZERO_DECIMAL else 3 if code in money.THREE_DECIMAL else 2].append(code)
+            code = codes.filter(currency__gt=code).first()
         return found
 
     def by_method(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -185,17 +215,6 @@ class PaymentFilter(MirrorFilter):
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
         standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
         return rows.filter(named(standing, "paid", NAMED))
-
-
-def _amounts(lookup: str, major: Decimal, rounding: str) -> Q:
-    """Compare an amount in major units with each row in its own currency: 49 is 4900 in usd and 49 in jpy."""
-    groups = ((0, money.ZERO_DECIMAL), (3, money.THREE_DECIMAL))
-    bounds = {digits: int(major.scaleb(digits).to_integral_value(rounding)) for digits in (0, 2, 3)}
-    special = money.ZERO_DECIMAL | money.THREE_DECIMAL
-    found = Q(**{f"amount_minor__{lookup}": bounds[2]}) & ~Q(currency__in=sorted(special))
-    for digits, codes in groups:
-        found |= Q(**{f"amount_minor__{lookup}": bounds[digits]}, currency__in=sorted(codes))
-    return found
 
 
 class SubscriptionFilter(MirrorFilter):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from financial.models import (
     StripeCharge,
@@ -27,14 +27,23 @@ def has_charge(*conditions: Q, **found: Any) -> Exists:
     return Exists(StripeCharge.objects.filter(*conditions, payment_intent=OuterRef("pk"), **found))
 
 
+def _paid_by(charges: QuerySet[Any]) -> Q:
+    return Q(pk__in=charges.values("payment_intent"))
+
+
 def _subscriptions(*found: Q) -> Exists:
     return Exists(StripeSubscription.objects.alive().filter(*found, customer=OuterRef("pk")))
 
 
-def _has(*conditions: Q, **found: Any) -> Q:
-    """The rare ones, read from the charges: one look at those, not one at each payment."""
-    charges = StripeCharge.objects.filter(*conditions, payment_intent__isnull=False, **found)
-    return Q(pk__in=charges.values("payment_intent"))
+def _charges(*conditions: Q, **found: Any) -> QuerySet[Any]:
+    return StripeCharge.objects.filter(*conditions, payment_intent__isnull=False, **found).order_by()
+
+
+# The rare ones are read from the charges: one look at those, not one at each payment.
+PAYMENT_STATES_FROM: dict[str, QuerySet[Any]] = {
+    "refunded": _charges(refunded=True),
+    "partly_refunded": _charges(IS_PARTLY_REFUNDED),
+}
 
 
 _PAID = Q(status="succeeded")
@@ -48,14 +57,17 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
     "processing": ("Processing", Q(status="processing")),
     "requires_action": ("Needs the customer", Q(status="requires_action")),
     "failed": ("Failed", PAYMENT_FAILED),
-    "refunded": ("Refunded", _PAID & _has(refunded=True) & _NOT_DISPUTED),
-    "partly_refunded": ("Partly refunded", _PAID & _has(IS_PARTLY_REFUNDED) & _NOT_DISPUTED & _NOT_REFUNDED),
-    "disputed": ("Disputed", _PAID & _has(disputed=True)),
+    "refunded": ("Refunded", _PAID & _paid_by(PAYMENT_STATES_FROM["refunded"]) & _NOT_DISPUTED),
+    "partly_refunded": (
+        "Partly refunded",
+        _PAID & _paid_by(PAYMENT_STATES_FROM["partly_refunded"]) & _NOT_DISPUTED & _NOT_REFUNDED,
+    ),
+    "disputed": ("Disputed", _PAID & _paid_by(_charges(disputed=True))),
     "canceled": ("Canceled", Q(status="canceled")),
     "requires_capture": ("Uncaptured", Q(status="requires_capture")),
     "incomplete": ("Incomplete", Q(status="requires_confirmation") | PAYMENT_UNTRIED),
 }
-# Asked of each row at hand, as `_has` looks at all charges first.
+# Asked of each row at hand, as those above look at all charges first.
 PAYMENT_STATES_BY_ROW: dict[str, Q] = {
     "refunded": _PAID & Q(has_charge(refunded=True)) & _NOT_DISPUTED,
     "partly_refunded": _PAID & Q(has_charge(IS_PARTLY_REFUNDED)) & _NOT_DISPUTED & _NOT_REFUNDED,

@@ -64,6 +64,10 @@ class MirrorQuerySet(models.QuerySet[_Row]):
         """Rows of one account; none at all without a credential."""
         return self.none() if credential is None else self.filter(credential=credential)
 
+    def each_of(self, credential: StripeCredential) -> Self:
+        """The same rows, looked at one by one: so SQLite takes another index than one of the whole account."""
+        return self.annotate(_of=F("credential_id") + 0).filter(_of=credential.pk)
+
     def alive(self) -> Self:
         return self.filter(deleted_at=None)
 
@@ -292,7 +296,9 @@ class StripeCharge(MirrorRow):
         verbose_name = "charge"
         indexes = _row_indexes(
             models.Index(fields=("credential", "balance_transaction_stripe_id"), name="%(class)s_balance"),
-            models.Index(fields=("credential", "card_last4", "-created_at", "-id"), name="%(class)s_last4"),
+            models.Index(
+                fields=("credential", "card_last4", "-created_at", "-id", "payment_intent"), name="%(class)s_last4"
+            ),
             models.Index(fields=("customer", "card_country"), name="%(class)s_country"),
             models.Index(
                 fields=("customer", "currency", "paid", "captured", "amount_captured_minor", "amount_refunded_minor"),
@@ -356,7 +362,7 @@ class StripeDispute(MirrorRow):
 class StripeSubscription(MirrorRow):
     customer = _parent("StripeCustomer", "subscriptions", db_index=False)  # as above
     customer_stripe_id = _id()
-    price = _parent("StripePrice", "subscriptions")  # of the first item
+    price = _parent("StripePrice", "subscriptions", db_index=False)  # of the first item
     price_stripe_id = _id()
     quantity = models.BigIntegerField(null=True, blank=True)
     currency = _code(8)
@@ -377,7 +383,9 @@ class StripeSubscription(MirrorRow):
         verbose_name = "subscription"
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
-            models.Index(fields=("customer", "-created_at", "-id"), name="%(class)s_customer"),
+            models.Index(fields=("customer", "status", "deleted_at"), name="%(class)s_customer"),
+            models.Index(fields=("price", "status", "customer"), name="%(class)s_price"),
+            models.Index(fields=("status", "deleted_at", "customer"), name="%(class)s_state"),
             models.Index(
                 fields=("credential", "trial_end_at"), condition=Q(trial_end_at__isnull=False), name="%(class)s_trial"
             ),

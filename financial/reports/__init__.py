@@ -71,10 +71,11 @@ from financial.reports.payouts import (
 from financial.reports.periods import GROUPS, PERIODS, Group, Period, period_of
 from financial.reports.products import Brought, product_revenue
 from financial.reports.strip import Balance, CurrencyStanding, Standing, Strip, balances, proofs, strip
-from financial.reports.tabs import TABS_MAX, tab_counts, tab_counts_of
+from financial.reports.tabs import LOOKED_AT, TABS_MAX, Behind, tab_counts, tab_counts_of
 from financial.reports.verified import Compared, Invariant, Verified, verified
 
 __all__ = [
+    "LOOKED_AT",
     "TABS_MAX",
     "cached",
     "ACTIVITIES",
@@ -85,6 +86,7 @@ __all__ = [
     "Attention",
     "Balance",
     "Basis",
+    "Behind",
     "Booked",
     "Books",
     "Brought",

@@ -66,7 +66,7 @@ def _last(credential: StripeCredential, model: type[MirrorRow]) -> int | None:
 
 def _since(credential: StripeCredential, model: type[MirrorRow], last: int | None) -> list[dt.datetime] | None:
     """Return when the rows behind the key were created; None if they are too many, or its own row is gone."""
-    rows = model.objects.of(credential).filter(pk__gte=last or 0).order_by("pk").values_list("pk", "created_at")
+    rows = model.objects.each_of(credential).filter(pk__gte=last or 0).order_by("pk").values_list("pk", "created_at")
     found = list(rows[: SINCE_MAX + 2])
     if len(found) > SINCE_MAX + 1 or (last is not None and (not found or found[0][0] != last)):
         return None

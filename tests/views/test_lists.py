@@ -13,6 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from financial import reports
 from financial.models import (
     MirrorClock,
     MrrSpan,
@@ -24,6 +25,7 @@ from financial.models import (
     SyncRun,
 )
 from financial.paging import BoundedCount, CountUpTo
+from financial.reports import tabs as tab_figures
 from financial.spreadsheets import FORMULA_STARTS
 from financial.views.mirror import export, listing
 from financial.views.mirror.rows import subscription_row
@@ -349,6 +351,23 @@ def test_tabs_count_the_same_with_a_filter_that_finds_everything(
     if name == "customers":  # to know it of the whole list, all customers would have to be looked at
         assert (whole.pop("Never paid", ""), filtered.pop("Never paid")) == ("", "0")
     assert whole == filtered != {}
+
+
+@pytest.mark.parametrize("looked_at", [1, 2, 100])
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_a_rare_tab_is_counted_right_however_few_of_its_charges_are_looked_at(
+    looked_at: int, most: int, credential: StripeCredential, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first charges looked at lead to payments of another account, and to disputed ones."""
+    other = make.credential("Other", is_active=False)
+    for account, disputed in ((other, False), (credential, True), (credential, False), (credential, False)):
+        charged = make.payment(account, make.customer(account))
+        make.charge(charged, refunded=True, disputed=disputed)
+    monkeypatch.setattr(tab_figures, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(reports, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(tab_figures, "TABS_MAX", most)
+
+    assert tabs(page(staff, "payments"))["Refunded"] == ("1+" if most == 1 else "2")
 
 
 def test_a_write_changes_the_counts_of_tabs_at_once(credential: StripeCredential, staff: Client) -> None:
