@@ -5,11 +5,20 @@ from itertools import product as combinations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
+from django.test.utils import CaptureQueriesContext
 
 from financial import filters
 from financial.filters import base, mirror
-from financial.models import StripeCustomer, StripeDispute, StripePaymentIntent, StripeProduct, StripeSubscription
+from financial.models import (
+    MirrorClock,
+    StripeCustomer,
+    StripeDispute,
+    StripePaymentIntent,
+    StripeProduct,
+    StripeSubscription,
+)
 from financial.views.mirror.rows import customer_rows
 from tests.views import rows as make
 
@@ -142,6 +151,34 @@ def test_an_amount_finds_the_same_rows_however_many_there_are(few: int, monkeypa
         assert {row.credential for row in rows} <= {credential}
     # A currency Stripe has since yesterday has two digits, as most have.
     assert "xxx" in {row.currency for row in found(StripePaymentIntent, "amount_from=49")}
+
+
+@pytest.mark.parametrize("named", [20_000, 0], ids=["by their keys", "by a query"])
+def test_what_leads_to_rows_is_looked_up_once_until_something_is_written(named: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(base, "NAMED", named)
+    credential = make.credential()
+
+    def sell() -> None:
+        paid = make.payment(credential, make.customer(credential, name="Ada Lovelace"))
+        charge = make.charge(paid, method_type="paypal", card_country="MT")
+        StripeDispute.objects.create(
+            credential=credential, stripe_id=f"dp_{charge.pk}", status="lost", payment_intent=paid, charge=charge
+        )
+
+    looks = {
+        StripePaymentIntent: ("method=paypal", "dispute=lost", "customer=ada"),
+        StripeCustomer: ("dispute=yes", "country=mt", "q=ada"),
+    }
+    for number in (1, 2):
+        sell()
+        MirrorClock.draw()  # as every write of the mirror does
+        for model, queries in looks.items():
+            for query in queries:
+                assert len(found(model, query)) == number, query
+                again = narrowed(model, query)
+                with CaptureQueriesContext(connection) as asked:
+                    again.rows()
+                assert not [one for one in asked if "financial_stripedispute" in one["sql"]], query
 
 
 def test_payments_of_a_common_card_are_not_counted_where_they_are_more_than_anybody_counts(monkeypatch: Any) -> None:

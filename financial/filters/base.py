@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import django_filters as filters
 from django import forms
@@ -22,6 +22,7 @@ from financial.models import (
 from financial.models.among import Among
 from financial.paging import FEW, BoundedCount, keys_up_to
 
+Keys = TypeVar("Keys", bound=list[Any] | None)
 QUERY_LENGTH_MAX = 200
 NAMED = 20_000  # keys told to a database as one value
 DAYS = [validators.MinValueValidator(dt.date(2000, 1, 1)), validators.MaxValueValidator(dt.date(2100, 1, 1))]
@@ -45,7 +46,9 @@ def customers_like(credential: StripeCredential | None, text: str) -> list[int] 
     if text.startswith("cus_"):
         return list(StripeCustomer.objects.of(credential).filter(stripe_id=text).values_list("pk", flat=True))
     asked = text.split()
-    keys = words.matching(StripeCustomer, credential, asked, NAMED + 1)
+    keys = looked_up(
+        "customers", credential, text, lambda: words.matching(StripeCustomer, credential, asked, NAMED + 1)
+    )
     return keys if len(keys) <= NAMED else words.rows(StripeCustomer, credential, asked)
 
 
@@ -57,6 +60,13 @@ def among(column: str, found: Collection[int] | QuerySet[Any]) -> Q:
     if isinstance(found, QuerySet):
         return Q(**{f"{column}__in": found.values("pk")})
     return Q(Among(column, found)) if len(found) > FEW else Q(**{f"{column}__in": found})
+
+
+def looked_up(what: str, credential: StripeCredential, of: str, build: Callable[[], Keys]) -> Keys:
+    """Return the keys `what` leads to from a value, kept until something is written: a list is turned page by page."""
+    return reports.cached(f"keys:{what}", credential, lambda: (build(),), of)[
+        0
+    ]  # as a tuple, so that None is kept, too
 
 
 def named(found: QuerySet[Any], column: str = "pk", limit: int = FEW) -> Q:
@@ -188,6 +198,13 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
             # Of customers of this account alone: to ask for it again leads databases through all its rows to count these.
             self.counted = rows.model._default_manager.filter(mine)
         return rows.filter(mine)
+
+    def named(self, what: str, of: str, found: QuerySet[Any], column: str) -> Q:
+        """The same as `named` of many rows, kept until something is written."""
+        if self.credential is None:
+            return named(found, column, NAMED)
+        keys = looked_up(what, self.credential, of, lambda: keys_up_to(NAMED, found, column))
+        return among("pk", keys) if keys is not None else Q(pk__in=found.values(column))
 
     def in_force(self) -> set[str]:
         """Return the names of the filters in force, that of the tab among them."""

@@ -12,12 +12,14 @@ from django.utils import timezone
 
 from financial import conf, reports
 from financial.filters.base import (
+    NAMED,
     MirrorFilter,
     among,
     choice_field,
     currency_field,
     customers_like,
     day_field,
+    looked_up,
     named,
     state_field,
     text_field,
@@ -118,6 +120,10 @@ class TransactionFilter(MirrorFilter):
             charged = keys_up_to(FEW, StripeCharge.objects.filter(mine), "stripe_id")
             if charged is not None:
                 return rows.filter(pk__in=self._concerning(paid, charged))
+        if self.credential is not None and self.in_force() != {"customer"}:
+            keys = looked_up("concerned", self.credential, value, lambda: _concerned(mine))
+            if keys is not None:
+                return rows.filter(among("pk", keys))
         # They have so much that it stands everywhere: look at each row, newest first.
         self.many = FEW
         link = "stripe_transaction__"
@@ -198,6 +204,18 @@ class TransactionFilter(MirrorFilter):
     def asked(self, *names: str) -> dict[str, Any]:
         """Return the values of the filters in force among `names`."""
         return {name: self.form.cleaned_data[name] for name in names if self.form.cleaned_data.get(name)}
+
+
+def _concerned(mine: Q) -> list[int] | None:
+    """Return what moved because of all payments and charges of customers; None where it is too much to be named."""
+    links = StripeTransaction.objects.all()
+    payments = StripePaymentIntent.objects.filter(mine).values("pk")
+    paid = keys_up_to(NAMED, links.filter(payment_intent__in=payments), "transaction")
+    if paid is None:
+        return None
+    charges = StripeCharge.objects.filter(mine).values("stripe_id")
+    charged = keys_up_to(NAMED, links.filter(charge_stripe_id__in=charges), "transaction")
+    return None if charged is None else sorted({*paid, *charged})
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -23,7 +23,7 @@ from financial.filters.base import (
     choice_field,
     currency_field,
     customers_like,
-    named,
+    looked_up,
     starts_with,
     state_field,
     text_field,
@@ -105,12 +105,17 @@ class CustomerFilter(MirrorFilter):
 
     def of_country(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those who paid, or tried to, with a card issued there: the one country that is known of nearly everybody."""
-        return rows.filter(Exists(StripeCharge.objects.filter(customer=OuterRef("pk"), card_country=value.upper())))
+        there = Exists(StripeCharge.objects.filter(customer=OuterRef("pk"), card_country=value.upper()))
+        if self.credential is None:
+            return rows.none()
+        found = StripeCustomer.objects.of(self.credential).filter(there)
+        few = looked_up("country", self.credential, value.upper(), lambda: keys_up_to(FEW, found))
+        return rows.filter(there) if few is None else rows.filter(pk__in=few)
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         who = Coalesce("payment_intent__customer", "charge__customer")
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).annotate(who=who)
-        some = named(disputes.filter(who__isnull=False), "who", NAMED)
+        some = self.named("disputing", "", disputes.filter(who__isnull=False), "who")
         return rows.filter(some if value == "yes" else ~some)
 
 
@@ -207,14 +212,14 @@ class PaymentFilter(MirrorFilter):
         if value == "card":  # most have one
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
-        return rows.filter(named(charges.filter(payment_intent__isnull=False), "payment_intent", NAMED))
+        return rows.filter(self.named("method", value, charges.filter(payment_intent__isnull=False), "payment_intent"))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
         paid = Coalesce("payment_intent", "charge__payment_intent")
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
         standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
-        return rows.filter(named(standing, "paid", NAMED))
+        return rows.filter(self.named("dispute", value, standing, "paid"))
 
 
 class SubscriptionFilter(MirrorFilter):

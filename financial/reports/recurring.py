@@ -250,6 +250,15 @@ def mrr_of(credential: StripeCredential, kind: str, stripe_ids: Iterable[str]) -
     }
 
 
+def mrr_of_products(credential: StripeCredential, stripe_ids: tuple[str, ...]) -> Mapping[str, tuple[Amount, ...]]:
+    """The same of products, kept until a span changes: each has many. No query, two after a write."""
+
+    def build() -> Mapping[str, tuple[Amount, ...]]:
+        return kept_with_spans("product-mrr", credential, lambda: mrr_of(credential, "product", stripe_ids), stripe_ids)
+
+    return cached("mrr-of-products", credential, build, stripe_ids)
+
+
 def paying_since(credential: StripeCredential, customer_stripe_id: str) -> dt.datetime | None:
     """Return when a customer's MRR first was above 0; None if it never was. One query."""
     spans = MrrSpan.objects.of(credential).filter(customer_stripe_id=customer_stripe_id)

@@ -267,6 +267,25 @@ def test_a_customer_with_too_many_to_name_finds_the_same_rows_uncounted(
     assert set(numbers(shown(page, f"customer={eve.stripe_id}"))) == {own[2].pk, own[3].pk}
 
 
+@pytest.mark.parametrize("named", [20_000, 1, 0], ids=["by keys", "charges are too many", "payments are too many"])
+def test_a_customer_with_many_payments_finds_the_same_rows_beside_another_filter(
+    named: int, shop: StripeCredential, page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, eve = factory.customer(shop), factory.customer(shop, name="Eve", email="eve@example.com")
+    own = {ada: [], eve: []}
+    for customer in (ada, eve, ada):
+        paid = factory.payment(shop, customer=customer)
+        charge = factory.charge(shop, paid, customer=customer)
+        books.settled(shop, paid, charge_stripe_id=charge.stripe_id)
+        own[customer].append(books.settled(shop, kind="refund", charge_stripe_id=charge.stripe_id).pk)
+    monkeypatch.setattr(ledger, "FEW", 0)
+    monkeypatch.setattr(ledger, "NAMED", named)
+
+    for customer, refunds in own.items():
+        text = shown(page, f"customer={customer.stripe_id}&kind=refund")
+        assert sorted(numbers(text)) == sorted(refunds)
+
+
 def test_the_number_of_queries_does_not_grow(
     shop: StripeCredential, page: Client, connection_queries: Any, settings: Any
 ) -> None:
