@@ -54,6 +54,13 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [
     .filter((node) => node.getBoundingClientRect().right > innerWidth + 1 && !node.closest('.table-wrap, pre'))
     .slice(0, 2).map((node) => node.outerHTML.slice(0, 90)).join(' ')]"""
 
+SQUEEZED = """() => [...document.querySelectorAll('main *')].filter((node) => {
+  const says = [...node.childNodes].some((part) => part.nodeType === Node.TEXT_NODE && part.textContent.trim().length > 3);
+  if (!says || !node.checkVisibility()) return false;
+  const box = node.getBoundingClientRect(), size = parseFloat(getComputedStyle(node).fontSize);
+  return box.width < 2 * size && box.height > 4 * size;
+}).map((node) => 'squeezed at ' + innerWidth + ' px: ' + node.outerHTML.slice(0, 90))"""
+
 
 def answer(response: Any) -> list[str]:
     """What is wrong with an answer before anything is drawn: its status, its policy, inline code in its source."""
@@ -77,7 +84,8 @@ def structure(tab: Any) -> list[str]:
 
 
 def width(tab: Any) -> list[str]:
-    return list(tab.evaluate(TOO_WIDE))
+    """What makes the page scroll sideways, and words of which a line holds a letter or two."""
+    return [*tab.evaluate(TOO_WIDE), *tab.evaluate(SQUEEZED)]
 
 
 def console(tab: Any) -> list[str]:
