@@ -5,6 +5,7 @@ Both end with this folder's tests: Playwright runs an event loop in our thread, 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -164,21 +165,28 @@ def found(chromium: Any, signed_in: Any, studio: Studio) -> dict[str, str]:
 
 def _authorize_only(studio: Studio) -> None:
     """Make a payment that waits to be captured, as a shop would that ships first; the webhook brings it here."""
-    form = {
-        "amount": "2400",
-        "currency": "usd",
-        "payment_method": "pm_card_visa",
-        "capture_method": "manual",
-        "confirm": "true",
-        "return_url": studio.url,
-    }
+    at_stripe(
+        studio,
+        "payment_intents",
+        amount="2400",
+        currency="usd",
+        payment_method="pm_card_visa",
+        capture_method="manual",
+        confirm="true",
+        return_url=studio.url,
+    )
+
+
+def at_stripe(studio: Studio, path: str, **form: str) -> dict[str, Any]:
+    """Do something at the sandbox as a shop's own program would; return its answer."""
     request = urllib.request.Request(
-        f"{studio.stripe}/v1/payment_intents",
+        f"{studio.stripe}/v1/{path}",
         data=urlencode(form).encode(),
         headers={"Authorization": "Bearer sk_test_browser_0123456789"},
     )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    with urllib.request.urlopen(request, timeout=10) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
 
 
 def _checkout_page(context: Any, studio: Studio) -> str:

@@ -7,24 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SHOTS, Studio, follow
+from tests.browser.conftest import SHOTS, Studio, at_stripe, follow
 
 pytestmark = pytest.mark.browser
 
 
-def subscriber(tab: Any, base: str) -> str:
-    """The id of a customer whose card is saved, for it is charged every month."""
-    tab.goto(f"{base}/subscriptions/?status=active")
+def subscriber(tab: Any, studio: Studio) -> str:
+    """The id of a customer who brings a new card: the one they are charged on every month may be refused the next time."""
+    tab.goto(f"{studio.url}/studio/financial/stripe/subscriptions/?status=active")
     tab.locator("tbody a[href*='/subscriptions/sub_']").first.click()
     link = tab.locator("main dl.facts a[href*='/customers/cus_']").first
-    return str(link.get_attribute("href")).rstrip("/").rpartition("/")[2]
+    customer = str(link.get_attribute("href")).rstrip("/").rpartition("/")[2]
+    card = at_stripe(studio, "payment_methods/pm_card_visa/attach", customer=customer)
+    at_stripe(studio, f"customers/{customer}", **{"invoice_settings[default_payment_method]": card["id"]})
+    return customer
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with scripts", "without"])
 def test_a_subscription_is_begun_changed_ended_and_kept(studio: Studio, open_tab: Any, javascript: bool) -> None:
     tab = open_tab(java_script_enabled=javascript)
     base = f"{studio.url}/studio/financial/stripe"
-    customer = subscriber(tab, base)
+    customer = subscriber(tab, studio)
 
     tab.goto(f"{base}/subscriptions/new/?customer={customer}")
     tab.get_by_label("Price").select_option(index=1)
