@@ -64,14 +64,16 @@ def among(column: str, found: Collection[int] | QuerySet[Any]) -> Q:
 
 def looked_up(what: str, credential: StripeCredential, of: str, build: Callable[[], Keys]) -> Keys:
     """Return the keys `what` leads to from a value, kept until something is written: a list is turned page by page."""
-    return reports.cached(f"keys:{what}", credential, lambda: (build(),), of)[
-        0
-    ]  # as a tuple, so that None is kept, too
+    (keys,) = reports.cached(f"keys:{what}", credential, lambda: (build(),), of)  # so that None is kept, too
+    return keys
 
 
 def named(found: QuerySet[Any], column: str = "pk", limit: int = FEW) -> Q:
     """Those whose key is in a column of other rows, told by the keys where these are no more than `limit`."""
-    keys = keys_up_to(limit, found, column)
+    return _told(keys_up_to(limit, found, column), found, column)
+
+
+def _told(keys: list[Any] | None, found: QuerySet[Any], column: str) -> Q:
     return among("pk", keys) if keys is not None else Q(pk__in=found.values(column))
 
 
@@ -199,12 +201,11 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
             self.counted = rows.model._default_manager.filter(mine)
         return rows.filter(mine)
 
-    def named(self, what: str, of: str, found: QuerySet[Any], column: str) -> Q:
+    def kept(self, what: str, of: str, found: QuerySet[Any], column: str) -> Q:
         """The same as `named` of many rows, kept until something is written."""
         if self.credential is None:
             return named(found, column, NAMED)
-        keys = looked_up(what, self.credential, of, lambda: keys_up_to(NAMED, found, column))
-        return among("pk", keys) if keys is not None else Q(pk__in=found.values(column))
+        return _told(looked_up(what, self.credential, of, lambda: keys_up_to(NAMED, found, column)), found, column)
 
     def in_force(self) -> set[str]:
         """Return the names of the filters in force, that of the tab among them."""

@@ -48,7 +48,6 @@ TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
 }
 # The day a transaction is booked on is at most this far from its moment, in whatever zone it was cut.
 NEAR = dt.timedelta(days=2)
-FEW_ENTRIES = 20_000
 RARE_DAYS = 31
 ENTRIES_OF_ONE = 4  # entries of one transaction on one account, at most as far as is known
 
@@ -157,7 +156,7 @@ class TransactionFilter(MirrorFilter):
     def by_account(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         account = Account.objects.get(code=value)
         count = reports.entry_count(self.credential, account)
-        if count <= FEW_ENTRIES:
+        if count <= NAMED:
             legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
             return rows.filter(among("pk", list(legs.values_list("transaction", flat=True))))
         if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:

@@ -115,7 +115,7 @@ class CustomerFilter(MirrorFilter):
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         who = Coalesce("payment_intent__customer", "charge__customer")
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).annotate(who=who)
-        some = self.named("disputing", "", disputes.filter(who__isnull=False), "who")
+        some = self.kept("disputing", "", disputes.filter(who__isnull=False), "who")
         return rows.filter(some if value == "yes" else ~some)
 
 
@@ -212,14 +212,14 @@ class PaymentFilter(MirrorFilter):
         if value == "card":  # most have one
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
-        return rows.filter(self.named("method", value, charges.filter(payment_intent__isnull=False), "payment_intent"))
+        return rows.filter(self.kept("method", value, charges.filter(payment_intent__isnull=False), "payment_intent"))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
         paid = Coalesce("payment_intent", "charge__payment_intent")
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
         standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
-        return rows.filter(self.named("dispute", value, standing, "paid"))
+        return rows.filter(self.kept("dispute", value, standing, "paid"))
 
 
 class SubscriptionFilter(MirrorFilter):

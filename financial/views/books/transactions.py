@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +27,7 @@ from financial.models import (
 )
 from financial.paging import BoundedCount
 from financial.views.mirror import export
-from financial.views.mirror.listing import Column, MirrorList
+from financial.views.mirror.listing import Answer, Column, MirrorList
 
 PINNED = 10
 OVERLAP = 1_000  # movements looked at twice
@@ -63,7 +63,7 @@ class TransactionList(MirrorList):
     sorts = {"date": "occurred_at"}
     more_filters = ("account", "figure", "customer", "currency", "paid_in")
     follows = "financial/_ledger_export.html"
-
+    keeps_figures = True
     columns = (
         Column("Date", "date"),
         Column("Transaction"),
@@ -80,10 +80,10 @@ class TransactionList(MirrorList):
         "source", "balance transaction", "payout", "payment", "customer", "corrects", "mode",
     )  # fmt: skip
 
-    @property
-    def keeps_figures(self) -> bool:  # type: ignore[override]
-        """Differences come about by waiting, too."""
-        return self.request.GET.get("status") != DIFFERENCES
+    def kept(self, what: str, credential: Any, build: Callable[[], Answer]) -> Answer:
+        """Differences come about by waiting, too, so they are looked for each time."""
+        is_waiting = self.request.GET.get("status") == DIFFERENCES
+        return build() if is_waiting else super().kept(what, credential, build)
 
     def all_rows(self) -> QuerySet[Any]:
         return self._with_parts(Transaction.objects.of(self.credential))

@@ -73,7 +73,7 @@ class MirrorList(StaffView):
     sorts: ClassVar[dict[str, str]]
     more_filters: ClassVar[tuple[str, ...]] = ()
     # Whether nothing but the mirror and the books decides what is found.
-    keeps_figures: bool = False
+    keeps_figures: ClassVar[bool] = False
     # Whether the figure of a tab is enough, which is counted less far than a list.
     is_counted_by_tab: ClassVar[bool] = False
     has_sums: ClassVar[bool] = False
