@@ -116,6 +116,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]  # the redirect is t
 
 # Language and time.
 LANGUAGE_CODE = "en-us"
+USE_I18N = False  # one language: nothing is looked up for each value that a page shows
 USE_TZ = True
 TIME_ZONE = env.str("STUDIO_TIME_ZONE", default="UTC")
 
