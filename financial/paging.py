@@ -77,6 +77,11 @@ def keys_up_to(limit: int, rows: QuerySet[Any], column: str = "pk") -> list[Any]
     return keys if len(keys) <= limit else None
 
 
+def more_than(limit: int) -> BoundedCount:
+    """Return the count of rows that are known to be more than `limit`."""
+    return BoundedCount(limit + 1, limit)
+
+
 def bounded_count(rows: QuerySet[Any], limit: int = COUNT_MAX) -> BoundedCount:
     """Count rows, but stop behind `limit`."""
     return BoundedCount(rows.order_by()[: limit + 1].count(), limit)

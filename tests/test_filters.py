@@ -19,6 +19,7 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
+from financial.paging import BoundedCount
 from financial.views.mirror.rows import customer_rows
 from tests.views import rows as make
 
@@ -156,6 +157,7 @@ def test_an_amount_finds_the_same_rows_however_many_there_are(few: int, monkeypa
 @pytest.mark.parametrize("named", [20_000, 0], ids=["by their keys", "by a query"])
 def test_what_leads_to_rows_is_looked_up_once_until_something_is_written(named: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(base, "NAMED", named)
+    monkeypatch.setattr(mirror, "LED", named)
     credential = make.credential()
 
     def sell() -> None:
@@ -188,6 +190,57 @@ def test_what_leads_to_rows_is_looked_up_once_until_something_is_written(named: 
         assert len(found(StripeCustomer, "q=ada")) == number
 
 
+@pytest.mark.parametrize("led", [5_000, 0], ids=["by their keys", "on the way through the list"])
+def test_payments_that_charges_lead_to_are_found_and_counted_however_many(led: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(mirror, "LED", led)
+    credential, other = make.credential(), make.credential("Other", is_active=False)
+
+    def paid(account: Any = credential, status: str = "succeeded", **charge: Any) -> StripePaymentIntent:
+        make.charge(payment := make.payment(account, status=status), **charge)
+        return payment
+
+    refunded, partly, disputed = paid(refunded=True), paid(amount_refunded_minor=100), paid(disputed=True)
+    both, paypal = paid(refunded=True, disputed=True), paid(method_type="paypal")
+    make.charge(paypal, method_type="paypal")  # a second attempt is no payment more
+    make.charge(partly, method_type="paypal")
+    paid(status="canceled", refunded=True)  # an authorization that was given back
+    paid(other, refunded=True, disputed=True, method_type="paypal")
+    for query, expected in {
+        "status=refunded": {refunded},
+        "status=partly_refunded": {partly},
+        "status=disputed": {disputed, both},
+        "method=paypal": {paypal, partly},
+        "method=paypal&status=partly_refunded": {partly},
+        "method=paypal&currency=eur": set(),
+    }.items():
+        filtered = narrowed(StripePaymentIntent, query)
+        assert set(filtered.rows()) == set(filtered.countable(filtered.rows())) == expected, query
+        assert filtered.count() == BoundedCount(len(expected)), query
+    monkeypatch.setattr(mirror, "COUNT_MAX", 1)
+    monkeypatch.setattr(mirror.reports, "TABS_MAX", 1)
+    for query, told in {
+        "status=disputed": "more than 1",
+        "status=refunded": "1",
+        "method=paypal": "more than 1",
+    }.items():
+        assert str(narrowed(StripePaymentIntent, query).count()) == told, query
+
+
+def test_subscriptions_are_found_by_their_prices_however_many(monkeypatch: Any) -> None:
+    credential = make.credential()
+    product, other = make.product(credential, name="Plan"), make.product(credential, name="Book")
+    monthly, yearly = (make.price(product, type="recurring", interval=interval) for interval in ("month", "year"))
+    hers, his = (make.subscription(price, make.customer(credential)) for price in (monthly, yearly))
+    make.price(other, type="recurring", interval="week")
+    for few in (1_000, 1, 0):  # a price's subscriptions named, not named, and not even the prices
+        monkeypatch.setattr(mirror, "FEW", few)
+        for query, expected in {
+            "interval=month": {hers}, "interval=year": {his}, "interval=week": set(), "product=Plan": {hers, his},
+            f"product={product.stripe_id}": {hers, his}, "product=Book": set(), "product=plan&interval=year": {his},
+        }.items():  # fmt: skip
+            assert found(StripeSubscription, query) == expected, (few, query)
+
+
 def test_payments_of_a_common_card_are_not_counted_where_they_are_more_than_anybody_counts(monkeypatch: Any) -> None:
     monkeypatch.setattr(mirror, "FEW", 0)
     monkeypatch.setattr(mirror, "COUNT_MAX", 2)
@@ -195,18 +248,18 @@ def test_payments_of_a_common_card_are_not_counted_where_they_are_more_than_anyb
     for _ in range(2):
         make.charge(paid := make.payment(credential), card_last4="1881")
         make.charge(paid, card_last4="1881")  # a second attempt is no payment more
-    assert narrowed_and_run("q=1881").many == 0
+    assert sure_to_be_found("q=1881") is None
     for _ in range(3):
         make.charge(make.payment(credential))
-    assert narrowed_and_run("q=4242").many == 2
-    assert not narrowed_and_run("q=4242&status=succeeded").many
-    assert not narrowed_and_run("q=4241").many
+    assert str(sure_to_be_found("q=4242")) == str(narrowed(StripePaymentIntent, "q=4242").count()) == "more than 2"
+    assert not sure_to_be_found("q=4242&status=succeeded")
+    assert not sure_to_be_found("q=4241")
 
 
-def narrowed_and_run(query: str) -> Any:
+def sure_to_be_found(query: str) -> BoundedCount | None:
     filtered = narrowed(StripePaymentIntent, query)
     list(filtered.rows())
-    return filtered
+    return filtered.told()
 
 
 def test_payments_are_found_by_ids_people_and_last_four() -> None:
@@ -427,8 +480,9 @@ def test_what_is_counted_is_what_is_found(monkeypatch: Any) -> None:
         make.payment(account, make.customer(account, name="Ada"))
     monkeypatch.setattr(base, "FEW", 0)  # as of more rows than can be named
     alone = narrowed(StripePaymentIntent, "customer=ada")
-    assert set(alone.rows()) == set(alone.counted) and len(alone.counted) == 1
+    counted = alone.countable(alone.rows())
+    assert set(alone.rows()) == set(counted) and alone.count().value == 1
+    assert str(counted.query) != str(alone.rows().query)
     for query in ("customer=ada&status=succeeded", "customer=ada&currency=usd", "status=succeeded", "", "q=4242"):
         both = narrowed(StripePaymentIntent, query)
-        both.rows()
-        assert both.counted is None
+        assert both.countable(rows := both.rows()) is rows

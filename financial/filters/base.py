@@ -20,7 +20,7 @@ from financial.models import (
     words,
 )
 from financial.models.among import Among
-from financial.paging import FEW, BoundedCount, keys_up_to
+from financial.paging import FEW, BoundedCount, bounded_count, keys_up_to
 
 Keys = TypeVar("Keys", bound=list[Any] | None)
 QUERY_LENGTH_MAX = 200
@@ -137,11 +137,12 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     # States whose rows are not counted for the whole list.
     uncounted: ClassVar[frozenset[str]] = frozenset()
 
-    # More rows than so many are sure to be found, where a filter came to know it; then nobody counts them.
-    many = 0
+    # Tells how many rows are found without looking at them, where a filter can; None where it turns out that it cannot.
+    told: Callable[[], BoundedCount | None] = staticmethod(lambda: None)
 
-    # The same rows as are found, in a form that is counted faster.
-    counted: QuerySet[Any] | None = None
+    # Whether rows are asked for to be counted, and whether a filter in force gives another form of them then.
+    is_counting = False
+    has_other_form = False
 
     date_from = day_field("since", "Created from")
     date_to = day_field("until", "Created to")
@@ -156,6 +157,22 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         """Return what was found; nothing at all while a filter is invalid."""
         found: QuerySet[Any] = self.qs if self.is_valid() else self.queryset.none()
         return found
+
+    def count(self) -> BoundedCount:
+        """Count the rows found, in the fastest way the filters in force know of."""
+        found = self.rows()
+        return self.told() or bounded_count(self.countable(found))
+
+    def countable(self, found: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows found, in a form that is not walked newest first but counted as a whole."""
+        if not self.has_other_form:
+            return found
+        self.is_counting = True
+        try:
+            rows: QuerySet[Any] = self.filter_queryset(self.queryset.all())
+        finally:
+            self.is_counting = False
+        return rows
 
     def is_valid(self) -> bool:
         self._check_range("date_from", "date_to", "The last day is before the first.")
@@ -198,7 +215,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         mine = among("customer", customers) | (further or Q())
         if len(self.in_force()) == 1 and isinstance(customers, list) and further is None:
             # Of customers of this account alone: to ask for it again leads databases through all its rows to count these.
-            self.counted = rows.model._default_manager.filter(mine)
+            self.has_other_form = True
+            if self.is_counting:
+                rows = rows.model._default_manager.all()
         return rows.filter(mine)
 
     def kept(self, what: str, of: str, found: QuerySet[Any], column: str) -> Q:
@@ -243,14 +262,18 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     def behind_tabs(self) -> dict[str, reports.Behind]:
         """Return the rows behind each tab, no other filter in force."""
         counted = [key for key in self.states if key not in self.uncounted]
-        rows = {"": self.queryset, **{key: self.by_state(self.queryset, "status", key) for key in counted}}
-        return {key: reports.Behind(found, *self._some(key)) for key, found in rows.items()}
+        rows = {"": self.queryset, **{key: self._behind(key) for key in counted}}
+        led = {key: self.some(key) for key in rows if key in self.states_from}
+        return {key: reports.Behind(found, *led.get(key, ())) for key, found in rows.items()}
 
-    def _some(self, state: str) -> tuple[QuerySet[Any], QuerySet[Any]] | tuple[()]:
-        """Return the rows of a rare state that some rows elsewhere lead to, and all those that do."""
-        leading = self.states_from.get(state)
-        if leading is None:
-            return ()
+    def _behind(self, state: str) -> QuerySet[Any]:
+        is_led_to, condition = state in self.states_from, self.states[state][1]
+        rows: QuerySet[Any] = self.queryset.filter(condition) if is_led_to else self.by_state(self.queryset, "", state)
+        return rows
+
+    def some(self, state: str) -> tuple[QuerySet[Any], QuerySet[Any]]:
+        """Return some rows of a rare state, those that the first of rows elsewhere lead to, and all that lead to it."""
+        leading = self.states_from[state]
         keys = leading.values(self.states_key)[: reports.LOOKED_AT]
         return self.queryset.filter(self.states_by_row[state], pk__in=keys), leading
 

@@ -38,7 +38,7 @@ from financial.models import (
     Transaction,
 )
 from financial.models.among import Among
-from financial.paging import COUNT_MAX, FEW, keys_up_to
+from financial.paging import COUNT_MAX, FEW, keys_up_to, more_than
 
 DIFFERENCES = "differences"
 TRANSACTION_STATES: dict[str, tuple[str, Q]] = {
@@ -124,7 +124,7 @@ class TransactionFilter(MirrorFilter):
             if keys is not None:
                 return rows.filter(among("pk", keys))
         # They have so much that it stands everywhere: look at each row, newest first.
-        self.many = FEW
+        self.told = lambda: more_than(FEW)
         link = "stripe_transaction__"
         # From its id up to its id: told that it equals the id, PostgreSQL would first read all their charges.
         named = {
@@ -160,7 +160,7 @@ class TransactionFilter(MirrorFilter):
             legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
             return rows.filter(among("pk", list(legs.values_list("transaction", flat=True))))
         if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:
-            self.many = COUNT_MAX
+            self.told = lambda: more_than(COUNT_MAX)
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.
         mine = Entry.objects.filter(transaction=OuterRef("pk")).annotate(on=F("account_id") + 0)
         return rows.filter(Exists(mine.filter(on=account.pk)))

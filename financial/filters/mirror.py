@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from financial import money
+from financial import money, reports
 from financial.filters.base import (
     NAMED,
     MirrorFilter,
@@ -34,6 +34,7 @@ from financial.filters.states import (
     CUSTOMER_STATES_UNCOUNTED,
     DISPUTE_STATES,
     PAYMENT_STATES,
+    PAYMENT_STATES_BESIDES,
     PAYMENT_STATES_BY_ROW,
     PAYMENT_STATES_FROM,
     PRODUCT_STATES,
@@ -50,9 +51,10 @@ from financial.models import (
     StripeSubscription,
 )
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
-from financial.paging import COUNT_MAX, FEW, keys_up_to
+from financial.paging import COUNT_MAX, FEW, BoundedCount, bounded_count, keys_up_to
 from financial.payment_methods import METHODS
 
+LED = 5_000  # payments a database is told that charges lead to; more are met sooner by walking the list
 INTERVALS = (("day", "Daily"), ("week", "Weekly"), ("month", "Monthly"), ("year", "Yearly"))
 
 
@@ -146,7 +148,12 @@ class PaymentFilter(MirrorFilter):
         return not self.form.errors
 
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Name those never tried, where that is one part of a state: SQLite uses no partial index beside an “or”."""
+        """Name those that charges lead to, and those never tried: SQLite uses no partial index beside an “or”."""
+        if value in PAYMENT_STATES_FROM:
+            charges = PAYMENT_STATES_FROM[value]
+            if self.in_force() == {"status"}:
+                self.told = partial(self._told_by_some, value, charges)
+            return rows.filter(self._led("state", value, charges), PAYMENT_STATES_BESIDES[value])
         if value == "incomplete":
             untried = StripePaymentIntent.objects.filter(PAYMENT_UNTRIED)
             keys = keys_up_to(NAMED, untried.each_of(self.credential)) if self.credential else []
@@ -154,6 +161,14 @@ class PaymentFilter(MirrorFilter):
                 confirmed = Q(status="requires_confirmation")
                 return rows.filter(confirmed | among("pk", keys) if keys else confirmed)
         return super().by_state(rows, name, value)
+
+    def _told_by_some(self, state: str, charges: QuerySet[Any]) -> BoundedCount | None:
+        """Tell as much of a state as its tab does, where so many charges lead to it that they cannot be added up anyway."""
+        if not bounded_count(charges, COUNT_MAX).is_more:
+            return None
+        some, _ = self.some(state)
+        count = bounded_count(some, reports.TABS_MAX)
+        return count if count.is_more else None
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         charges = StripeCharge.objects.of(self.credential)
@@ -170,13 +185,9 @@ class PaymentFilter(MirrorFilter):
         paid = keys_up_to(FEW, charges, "payment_intent")
         if paid is not None:
             return Q(pk__in=paid)
-        if self.in_force() == {"q"}:  # most payments are charged once
-            some = charges.values("payment_intent")[: 2 * COUNT_MAX]
-            is_many = some.aggregate(paid=Count("payment_intent", distinct=True))["paid"] > COUNT_MAX
-            self.many = COUNT_MAX if is_many else 0
-        # From its key up to its key: told that it equals the key, PostgreSQL would first read all charges of the card.
-        own = {"payment_intent__gte": OuterRef("pk"), "payment_intent__lte": OuterRef("pk")}
-        return Q(Exists(StripeCharge.objects.filter(card_last4=last4, **own)))
+        if self.in_force() == {"q"}:
+            self.told = partial(_led_to_many, charges)
+        return _own(StripeCharge.objects.filter(card_last4=last4))
 
     def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
         return self._by_amount(rows, "gte", value, ROUND_CEILING)
@@ -212,7 +223,23 @@ class PaymentFilter(MirrorFilter):
         if value == "card":  # most have one
             return rows.filter(has_charge(method_type=value))
         charges = StripeCharge.objects.of(self.credential).filter(IS_NO_CARD, method_type=value)
-        return rows.filter(self.kept("method", value, charges.filter(payment_intent__isnull=False), "payment_intent"))
+        charges = charges.filter(payment_intent__isnull=False)
+        if self.in_force() == {"method"}:
+            self.told = partial(_led_to, charges)
+        return rows.filter(self._led("method", value, charges))
+
+    def _led(self, what: str, value: str, charges: QuerySet[Any]) -> Q:
+        """Those that charges lead to: named where they are few, and their keys kept until something is written.
+
+        More of them are met soon on the way through a list, and counted by a look at the charges.
+        """
+        if self.credential is None:
+            return Q(pk__in=())
+        keys = looked_up(what, self.credential, value, lambda: keys_up_to(LED, charges, "payment_intent"))
+        if keys is not None:
+            return among("pk", keys)
+        self.has_other_form = True
+        return Q(pk__in=charges.values("payment_intent")) if self.is_counting else _own(charges)
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
@@ -220,6 +247,28 @@ class PaymentFilter(MirrorFilter):
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
         standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
         return rows.filter(self.kept("dispute", value, standing, "paid"))
+
+
+def _own(charges: QuerySet[Any]) -> Q:
+    """Those with one of these charges, looked for at each payment.
+
+    From its key up to its key: told that it equals the key, PostgreSQL would first read all these charges.
+    """
+    return Q(Exists(charges.filter(payment_intent__gte=OuterRef("pk"), payment_intent__lte=OuterRef("pk"))))
+
+
+def _led_to(charges: QuerySet[Any]) -> BoundedCount | None:
+    """Tell how many payments charges lead to: most are charged once, so that twice as many charges say it."""
+    some = charges.values("payment_intent")[: 2 * COUNT_MAX + 1]
+    seen = some.aggregate(charges=Count("payment_intent"), paid=Count("payment_intent", distinct=True))
+    is_told = seen["charges"] <= 2 * COUNT_MAX or seen["paid"] > COUNT_MAX
+    return BoundedCount(min(seen["paid"], COUNT_MAX + 1), COUNT_MAX) if is_told else None
+
+
+def _led_to_many(charges: QuerySet[Any]) -> BoundedCount | None:
+    """The same where others may be found besides: only that they are more than anybody counts."""
+    count = _led_to(charges)
+    return count if count is not None and count.is_more else None
 
 
 class SubscriptionFilter(MirrorFilter):
@@ -252,7 +301,15 @@ class SubscriptionFilter(MirrorFilter):
         products = StripeProduct.objects.of(self.credential)
         exact = value.startswith("prod_")
         products = products.filter(stripe_id=value) if exact else products.filter(starts_with("name", value))
-        return rows.filter(price__product__in=products)
+        return self._at(rows, product__in=products)
 
     def by_interval(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(price__interval=value)
+        return self._at(rows, interval=value)
+
+    def _at(self, rows: QuerySet[Any], **found: Any) -> QuerySet[Any]:
+        """Return the subscriptions to prices; these are named where they are few, and so are the subscriptions then."""
+        prices = keys_up_to(FEW, StripePrice.objects.of(self.credential).filter(**found))
+        if prices is None:
+            return rows.filter(**{f"price__{name}": value for name, value in found.items()})
+        few = keys_up_to(FEW, StripeSubscription.objects.filter(price__in=prices))
+        return rows.filter(price__in=prices) if few is None else rows.filter(among("pk", few))

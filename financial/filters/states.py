@@ -43,6 +43,7 @@ def _charges(*conditions: Q, **found: Any) -> QuerySet[Any]:
 PAYMENT_STATES_FROM: dict[str, QuerySet[Any]] = {
     "refunded": _charges(refunded=True),
     "partly_refunded": _charges(IS_PARTLY_REFUNDED),
+    "disputed": _charges(disputed=True),
 }
 
 
@@ -62,10 +63,16 @@ PAYMENT_STATES: dict[str, tuple[str, Q]] = {
         "Partly refunded",
         _PAID & _paid_by(PAYMENT_STATES_FROM["partly_refunded"]) & _NOT_DISPUTED & _NOT_REFUNDED,
     ),
-    "disputed": ("Disputed", _PAID & _paid_by(_charges(disputed=True))),
+    "disputed": ("Disputed", _PAID & _paid_by(PAYMENT_STATES_FROM["disputed"])),
     "canceled": ("Canceled", Q(status="canceled")),
     "requires_capture": ("Uncaptured", Q(status="requires_capture")),
     "incomplete": ("Incomplete", Q(status="requires_confirmation") | PAYMENT_UNTRIED),
+}
+# What has to be true of a payment besides that one of those charges leads to it.
+PAYMENT_STATES_BESIDES: dict[str, Q] = {
+    "refunded": _PAID & _NOT_DISPUTED,
+    "partly_refunded": _PAID & _NOT_DISPUTED & _NOT_REFUNDED,
+    "disputed": _PAID,
 }
 # Asked of each row at hand, as those above look at all charges first.
 PAYMENT_STATES_BY_ROW: dict[str, Q] = {

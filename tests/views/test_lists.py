@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from financial import reports
+from financial.filters import base
 from financial.models import (
     MirrorClock,
     MrrSpan,
@@ -27,7 +28,7 @@ from financial.models import (
 from financial.paging import BoundedCount, CountUpTo
 from financial.reports import tabs as tab_figures
 from financial.spreadsheets import FORMULA_STARTS
-from financial.views.mirror import export, listing
+from financial.views.mirror import export
 from financial.views.mirror.rows import subscription_row
 from tests.views import rows as make
 
@@ -447,7 +448,7 @@ def test_more_payments_than_can_be_added_up_say_so(
     credential: StripeCredential, staff: Client, monkeypatch: Any
 ) -> None:
     fill(credential, 3)
-    monkeypatch.setattr(listing, "bounded_count", lambda found: BoundedCount(3, limit=2))
+    monkeypatch.setattr(base, "bounded_count", lambda found: BoundedCount(3, limit=2))
     text = page(staff, "payments")
     assert "Too many to add up at once" in text
     assert "received" not in text
@@ -507,14 +508,14 @@ def test_the_periods_of_products_keep_filters_that_htmx_applied(credential: Stri
 def test_a_row_that_comes_while_a_page_is_made_is_listed_and_counted(
     credential: StripeCredential, staff: Client, monkeypatch: Any
 ) -> None:
-    customer, count = make.customer(credential), listing.bounded_count
+    customer, count = make.customer(credential), base.bounded_count
 
     def written_just_before(found: Any) -> BoundedCount:
         if not StripePaymentIntent.objects.exists():
             make.payment(credential, customer, amount_minor=6137, currency="usd")
         return count(found)
 
-    monkeypatch.setattr(listing, "bounded_count", written_just_before)
+    monkeypatch.setattr(base, "bounded_count", written_just_before)
 
     text = page(staff, "payments")
 

@@ -16,7 +16,7 @@ from financial.models import (
     MirrorRow,
     StripeCredential,
 )
-from financial.paging import BoundedCount, InvalidPosition, Page, bounded_count, paginate
+from financial.paging import BoundedCount, InvalidPosition, Page, paginate
 from financial.views.base import StaffView
 from financial.views.mirror import export, rows
 
@@ -186,10 +186,10 @@ class MirrorList(StaffView):
             chips, tab = found.chips(), found.data.get("status", "")
             if self.is_counted_by_tab and tab and not chips and tab in (tabs := self.counts(credential, found)):
                 return Figures(tabs[tab], tabs, [])
-            counted = matching if found.counted is None else found.counted
-            count = BoundedCount(found.many + 1, found.many) if found.many else bounded_count(counted)
+            count = found.count()
             is_much = bool(chips) and count.value > reports.TABS_MAX
-            return Figures(count, {} if is_much else self.counts(credential, found), self.sums(counted, count))
+            sums = self.sums(found.countable(matching), count)
+            return Figures(count, {} if is_much else self.counts(credential, found), sums)
 
         return self.kept("list", credential, build)
 

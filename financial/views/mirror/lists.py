@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -201,10 +202,16 @@ def payment_sums(found: QuerySet[Any], count: BoundedCount) -> list[CurrencySum]
     """Return the sums of the payments found, per currency; nothing where there are too many to add up at once."""
     if count.is_more or not count.value:
         return []
-    # The inner query has no groups, so nothing leads it to an index that has their order.
-    few = StripePaymentIntent.objects.filter(pk__in=plain(found).values("pk")[: count.value + 1]).order_by()
-    lines = few.values("currency").annotate(n=Count("pk"), all=Sum("amount_minor"), got=Sum("amount_received_minor"))
-    return [CurrencySum(line["currency"], line["n"], line["all"], line["got"]) for line in lines.order_by("-n")]
+    # Added up here: with groups a database is led to an index that has their order, or reads all these rows twice.
+    lines: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    few = plain(found).values_list("currency", "amount_minor", "amount_received_minor")
+    for currency, amount, received in few[: count.value + 1]:
+        line = lines[currency]
+        line[0] += 1
+        line[1] += amount
+        line[2] += received
+    sums = [CurrencySum(currency, *line) for currency, line in lines.items()]
+    return sorted(sums, key=lambda line: (-line.count, line.currency))
 
 
 class SubscriptionList(MirrorList):
