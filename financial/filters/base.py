@@ -55,11 +55,11 @@ def customers_like(credential: StripeCredential | None, text: str) -> list[int] 
 def among(column: str, found: Collection[int] | QuerySet[Any]) -> Q:
     """Those whose `column` is one of the keys found, or of the rows a query finds.
 
-    A few keys are told one by one: so databases know how few, and take the index that finds them.
+    A few keys of other rows are told one by one: one of them may lead to very many rows, which an index has in order.
     """
     if isinstance(found, QuerySet):
         return Q(**{f"{column}__in": found.values("pk")})
-    return Q(Among(column, found)) if len(found) > FEW else Q(**{f"{column}__in": found})
+    return Q(Among(column, found)) if column == "pk" or len(found) > FEW else Q(**{f"{column}__in": found})
 
 
 def looked_up(what: str, credential: StripeCredential, of: str, build: Callable[[], Keys]) -> Keys:
@@ -203,16 +203,19 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         return self.of_named(rows, customers_like(self.credential, value))
 
     def of_named(
-        self, rows: QuerySet[Any], customers: list[int] | QuerySet[Any], further: Q | None = None
+        self, rows: QuerySet[Any], customers: list[int] | QuerySet[Any], further: list[int] | Q | None = None
     ) -> QuerySet[Any]:
-        """Return the rows of customers, and with `further` others, too."""
+        """Return the rows of customers, and with `further` others, too: named, or those that meet a condition."""
+        others = among("pk", further) if isinstance(further, list) else further or Q()
         if isinstance(customers, list):
             # Where it is little, the rows are named, too: else databases may walk the list, or the account, for them.
             of_them = rows.model._default_manager.filter(among("customer", customers))
             few = keys_up_to(FEW, of_them) if customers else []
+            if few is not None and isinstance(further, list):
+                return rows.filter(among("pk", {*few, *further}))
             if few is not None:
-                return rows.filter(among("pk", few) | (further or Q()))
-        mine = among("customer", customers) | (further or Q())
+                return rows.filter(others | among("pk", few) if few or further is None else others)
+        mine = among("customer", customers) | others
         if len(self.in_force()) == 1 and isinstance(customers, list) and further is None:
             # Of customers of this account alone: to ask for it again leads databases through all its rows to count these.
             self.has_other_form = True
@@ -237,7 +240,7 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         """Return the rows that meet conditions, told by their keys where they are few in the whole account."""
         of_account = rows.model._default_manager.filter(*conditions, **found, credential=self.credential)
         keys = keys_up_to(FEW, of_account)
-        return rows.filter(pk__in=keys) if keys is not None else rows.filter(*conditions, **found)
+        return rows.filter(among("pk", keys)) if keys is not None else rows.filter(*conditions, **found)
 
     def chips(self) -> list[Chip]:
         """Return the filters in force, but for the tab."""

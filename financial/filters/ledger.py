@@ -88,13 +88,13 @@ class TransactionFilter(MirrorFilter):
         """
         if value.startswith("txn_"):
             moved = StripeBalanceTransaction.objects.of(self.credential).filter(stripe_id=value)
-            return rows.filter(pk__in=list(moved.exclude(transaction=None).values_list("transaction", flat=True)))
+            return rows.filter(among("pk", list(moved.exclude(transaction=None).values_list("transaction", flat=True))))
         if value.startswith("pi_"):
             paid = StripePaymentIntent.objects.of(self.credential).filter(stripe_id=value).values_list("pk", flat=True)
             charged = StripeCharge.objects.of(self.credential).filter(payment_intent__in=list(paid))
             ids = list(charged.values_list("stripe_id", flat=True))
-            return rows.filter(pk__in=self._concerning(list(paid), ids))
-        return rows.filter(pk__in=self._about(value))
+            return rows.filter(among("pk", self._concerning(list(paid), ids)))
+        return rows.filter(among("pk", self._about(value)))
 
     def _about(self, stripe_id: str) -> list[int]:
         """Return the transactions of what moved because of an object, of its arrival, and what answers them."""
@@ -118,7 +118,7 @@ class TransactionFilter(MirrorFilter):
         if paid is not None:
             charged = keys_up_to(FEW, StripeCharge.objects.filter(mine), "stripe_id")
             if charged is not None:
-                return rows.filter(pk__in=self._concerning(paid, charged))
+                return rows.filter(among("pk", self._concerning(paid, charged)))
         if self.credential is not None and self.in_force() != {"customer"}:
             keys = looked_up("concerned", self.credential, value, lambda: _concerned(mine))
             if keys is not None:

@@ -112,7 +112,7 @@ class CustomerFilter(MirrorFilter):
             return rows.none()
         found = StripeCustomer.objects.of(self.credential).filter(there)
         few = looked_up("country", self.credential, value.upper(), lambda: keys_up_to(FEW, found))
-        return rows.filter(there) if few is None else rows.filter(pk__in=few)
+        return rows.filter(there if few is None else among("pk", few))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         who = Coalesce("payment_intent__customer", "charge__customer")
@@ -179,12 +179,12 @@ class PaymentFilter(MirrorFilter):
         is_last4 = len(value) == 4 and value.isascii() and value.isdecimal()
         return self.of_named(rows, customers_like(self.credential, value), self._ending_in(value) if is_last4 else None)
 
-    def _ending_in(self, last4: str) -> Q:
+    def _ending_in(self, last4: str) -> list[int] | Q:
         """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
         charges = StripeCharge.objects.of(self.credential).filter(card_last4=last4, payment_intent__isnull=False)
         paid = keys_up_to(FEW, charges, "payment_intent")
         if paid is not None:
-            return Q(pk__in=paid)
+            return paid
         if self.in_force() == {"q"}:
             self.told = partial(_led_to_many, charges)
         return _own(StripeCharge.objects.filter(card_last4=last4))
@@ -234,7 +234,7 @@ class PaymentFilter(MirrorFilter):
         More of them are met soon on the way through a list, and counted by a look at the charges.
         """
         if self.credential is None:
-            return Q(pk__in=())
+            return among("pk", [])
         keys = looked_up(what, self.credential, value, lambda: keys_up_to(LED, charges, "payment_intent"))
         if keys is not None:
             return among("pk", keys)
