@@ -157,7 +157,7 @@ def test_an_amount_finds_the_same_rows_however_many_there_are(few: int, monkeypa
 @pytest.mark.parametrize("named", [20_000, 0], ids=["by their keys", "by a query"])
 def test_what_leads_to_rows_is_looked_up_once_until_something_is_written(named: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(base, "NAMED", named)
-    monkeypatch.setattr(mirror, "LED", named)
+    monkeypatch.setattr(base, "LED", named)
     credential = make.credential()
 
     def sell() -> None:
@@ -192,7 +192,7 @@ def test_what_leads_to_rows_is_looked_up_once_until_something_is_written(named: 
 
 @pytest.mark.parametrize("led", [5_000, 0], ids=["by their keys", "on the way through the list"])
 def test_payments_that_charges_lead_to_are_found_and_counted_however_many(led: int, monkeypatch: Any) -> None:
-    monkeypatch.setattr(mirror, "LED", led)
+    monkeypatch.setattr(base, "LED", led)
     credential, other = make.credential(), make.credential("Other", is_active=False)
 
     def paid(account: Any = credential, status: str = "succeeded", **charge: Any) -> StripePaymentIntent:
@@ -411,7 +411,9 @@ def test_a_tab_keeps_the_other_filters_and_begins_on_the_first_page() -> None:
     assert tabs["All"].query == "q=ada"
 
 
-def test_every_customer_is_behind_one_tab_and_rows_say_which() -> None:
+@pytest.mark.parametrize("led", [5_000, 0], ids=["by their keys", "on the way through the list"])
+def test_every_customer_is_behind_one_tab_and_rows_say_which(led: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(base, "LED", led)
     credential = make.credential()
     price = make.price(make.product(credential), type="recurring")
     expected: dict[str, StripeCustomer] = {}

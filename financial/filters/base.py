@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import django_filters as filters
 from django import forms
 from django.core import validators
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from financial import conf, money, reports
@@ -25,6 +25,7 @@ from financial.paging import FEW, BoundedCount, bounded_count, keys_up_to
 Keys = TypeVar("Keys", bound=list[Any] | None)
 QUERY_LENGTH_MAX = 200
 NAMED = 20_000  # keys told to a database as one value
+LED = 5_000  # the same of rows others lead to: in the order of a list, more are met sooner by walking it
 DAYS = [validators.MinValueValidator(dt.date(2000, 1, 1)), validators.MaxValueValidator(dt.date(2100, 1, 1))]
 
 
@@ -66,6 +67,14 @@ def looked_up(what: str, credential: StripeCredential, of: str, build: Callable[
     """Return the keys `what` leads to from a value, kept until something is written: a list is turned page by page."""
     (keys,) = reports.cached(f"keys:{what}", credential, lambda: (build(),), of)  # so that None is kept, too
     return keys
+
+
+def own(rows: QuerySet[Any], column: str) -> Q:
+    """Those that one of these rows leads to, looked for at each.
+
+    From its key up to its key: told that it equals the key, PostgreSQL would first read all those that lead anywhere.
+    """
+    return Q(Exists(rows.filter(**{f"{column}__gte": OuterRef("pk"), f"{column}__lte": OuterRef("pk")})))
 
 
 def named(found: QuerySet[Any], column: str = "pk", limit: int = FEW) -> Q:
@@ -130,9 +139,10 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     states: ClassVar[dict[str, tuple[str, Q]]] = {}
     # The same conditions asked of each row at hand, where those of `states` begin with what is rare in the whole list.
     states_by_row: ClassVar[dict[str, Q]] = {}
-    # For those, the rows elsewhere that lead to them, and the column that does.
+    # For those, the rows elsewhere that lead to them, the column that does, and what must be true besides.
     states_from: ClassVar[dict[str, QuerySet[Any]]] = {}
     states_key: ClassVar[str] = ""
+    states_besides: ClassVar[dict[str, Q]] = {}
 
     # States whose rows are not counted for the whole list.
     uncounted: ClassVar[frozenset[str]] = frozenset()
@@ -191,7 +201,23 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
             self.form.add_error(name, f"“{code}” is not a currency Stripe {does} in.")
 
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(self.states[value][1])
+        leading = self.states_from.get(value)
+        if leading is None:
+            return rows.filter(self.states[value][1])
+        return rows.filter(self.led("state", value, leading, self.states_key), self.states_besides[value])
+
+    def led(self, what: str, value: str, leading: QuerySet[Any], column: str) -> Q:
+        """Those that a column of rows elsewhere leads to: named where they are few, and kept until something is written.
+
+        More of them are met soon on the way through a list, and counted by a look at what leads to them.
+        """
+        if self.credential is None:
+            return among("pk", [])
+        keys = looked_up(what, self.credential, f"{column} {value}", lambda: keys_up_to(LED, leading, column))
+        if keys is not None:
+            return among("pk", keys)
+        self.has_other_form = True
+        return Q(pk__in=leading.values(column)) if self.is_counting else own(leading, column)
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
         return rows.filter(created_at__gte=start_of(value))
@@ -200,17 +226,17 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         return rows.filter(created_at__lt=start_of(value + dt.timedelta(days=1)))
 
     def of_customer(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return self.of_named(rows, customers_like(self.credential, value))
+        return self.of_named(rows, value)
 
-    def of_named(
-        self, rows: QuerySet[Any], customers: list[int] | QuerySet[Any], further: list[int] | Q | None = None
-    ) -> QuerySet[Any]:
-        """Return the rows of customers, and with `further` others, too: named, or those that meet a condition."""
+    def of_named(self, rows: QuerySet[Any], text: str, further: list[int] | Q | None = None) -> QuerySet[Any]:
+        """Return the rows of the customers of a text, and with `further` others, too: named, or that meet a condition."""
+        customers = customers_like(self.credential, text)
         others = among("pk", further) if isinstance(further, list) else further or Q()
-        if isinstance(customers, list):
+        if self.credential is not None and isinstance(customers, list):
             # Where it is little, the rows are named, too: else databases may walk the list, or the account, for them.
             of_them = rows.model._default_manager.filter(among("customer", customers))
-            few = keys_up_to(FEW, of_them) if customers else []
+            what = f"of-customers:{rows.model._meta.model_name}"
+            few = looked_up(what, self.credential, text, lambda: keys_up_to(FEW, of_them) if customers else [])
             if few is not None and isinstance(further, list):
                 return rows.filter(among("pk", {*few, *further}))
             if few is not None:

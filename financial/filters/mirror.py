@@ -24,13 +24,16 @@ from financial.filters.base import (
     currency_field,
     customers_like,
     looked_up,
+    own,
     starts_with,
     state_field,
     text_field,
 )
 from financial.filters.states import (
     CUSTOMER_STATES,
+    CUSTOMER_STATES_BESIDES,
     CUSTOMER_STATES_BY_ROW,
+    CUSTOMER_STATES_FROM,
     CUSTOMER_STATES_UNCOUNTED,
     DISPUTE_STATES,
     PAYMENT_STATES,
@@ -54,7 +57,6 @@ from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
 from financial.paging import COUNT_MAX, FEW, BoundedCount, bounded_count, keys_up_to
 from financial.payment_methods import METHODS
 
-LED = 5_000  # payments a database is told that charges lead to; more are met sooner by walking the list
 INTERVALS = (("day", "Daily"), ("week", "Weekly"), ("month", "Monthly"), ("year", "Yearly"))
 
 
@@ -83,6 +85,7 @@ class ProductFilter(MirrorFilter):
 class CustomerFilter(MirrorFilter):
     states = CUSTOMER_STATES
     states_by_row = CUSTOMER_STATES_BY_ROW
+    states_from, states_key, states_besides = CUSTOMER_STATES_FROM, "customer", CUSTOMER_STATES_BESIDES
     uncounted = CUSTOMER_STATES_UNCOUNTED
 
     q = text_field("search", "Search", "E-mail, name or cus_… id")
@@ -124,7 +127,7 @@ class CustomerFilter(MirrorFilter):
 class PaymentFilter(MirrorFilter):
     states = PAYMENT_STATES
     states_by_row = PAYMENT_STATES_BY_ROW
-    states_from, states_key = PAYMENT_STATES_FROM, "payment_intent"
+    states_from, states_key, states_besides = PAYMENT_STATES_FROM, "payment_intent", PAYMENT_STATES_BESIDES
 
     q = text_field("search", "Search", "pi_… or ch_… id, e-mail, last 4")
     status = state_field(PAYMENT_STATES)
@@ -148,12 +151,9 @@ class PaymentFilter(MirrorFilter):
         return not self.form.errors
 
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Name those that charges lead to, and those never tried: SQLite uses no partial index beside an “or”."""
-        if value in PAYMENT_STATES_FROM:
-            charges = PAYMENT_STATES_FROM[value]
-            if self.in_force() == {"status"}:
-                self.told = partial(self._told_by_some, value, charges)
-            return rows.filter(self._led("state", value, charges), PAYMENT_STATES_BESIDES[value])
+        """Name those never tried, where that is one part of a state: SQLite uses no partial index beside an “or”."""
+        if value in self.states_from and self.in_force() == {"status"}:
+            self.told = partial(self._told_by_some, value)
         if value == "incomplete":
             untried = StripePaymentIntent.objects.filter(PAYMENT_UNTRIED)
             keys = keys_up_to(NAMED, untried.each_of(self.credential)) if self.credential else []
@@ -162,11 +162,11 @@ class PaymentFilter(MirrorFilter):
                 return rows.filter(confirmed | among("pk", keys) if keys else confirmed)
         return super().by_state(rows, name, value)
 
-    def _told_by_some(self, state: str, charges: QuerySet[Any]) -> BoundedCount | None:
+    def _told_by_some(self, state: str) -> BoundedCount | None:
         """Tell as much of a state as its tab does, where so many charges lead to it that they cannot be added up anyway."""
-        if not bounded_count(charges, COUNT_MAX).is_more:
+        some, leading = self.some(state)
+        if not bounded_count(leading, COUNT_MAX).is_more:
             return None
-        some, _ = self.some(state)
         count = bounded_count(some, reports.TABS_MAX)
         return count if count.is_more else None
 
@@ -177,7 +177,7 @@ class PaymentFilter(MirrorFilter):
         if value.startswith(("ch_", "py_")):
             return rows.filter(pk__in=charges.filter(stripe_id=value).values("payment_intent"))
         is_last4 = len(value) == 4 and value.isascii() and value.isdecimal()
-        return self.of_named(rows, customers_like(self.credential, value), self._ending_in(value) if is_last4 else None)
+        return self.of_named(rows, value, self._ending_in(value) if is_last4 else None)
 
     def _ending_in(self, last4: str) -> list[int] | Q:
         """Name the payments of a rare card; those of a common one are met soon on the way through the list."""
@@ -187,7 +187,7 @@ class PaymentFilter(MirrorFilter):
             return paid
         if self.in_force() == {"q"}:
             self.told = partial(_led_to_many, charges)
-        return _own(StripeCharge.objects.filter(card_last4=last4))
+        return own(StripeCharge.objects.filter(card_last4=last4), "payment_intent")
 
     def at_least(self, rows: QuerySet[Any], name: str, value: Decimal) -> QuerySet[Any]:
         return self._by_amount(rows, "gte", value, ROUND_CEILING)
@@ -226,20 +226,7 @@ class PaymentFilter(MirrorFilter):
         charges = charges.filter(payment_intent__isnull=False)
         if self.in_force() == {"method"}:
             self.told = partial(_led_to, charges)
-        return rows.filter(self._led("method", value, charges))
-
-    def _led(self, what: str, value: str, charges: QuerySet[Any]) -> Q:
-        """Those that charges lead to: named where they are few, and their keys kept until something is written.
-
-        More of them are met soon on the way through a list, and counted by a look at the charges.
-        """
-        if self.credential is None:
-            return among("pk", [])
-        keys = looked_up(what, self.credential, value, lambda: keys_up_to(LED, charges, "payment_intent"))
-        if keys is not None:
-            return among("pk", keys)
-        self.has_other_form = True
-        return Q(pk__in=charges.values("payment_intent")) if self.is_counting else _own(charges)
+        return rows.filter(self.led("method", value, charges, "payment_intent"))
 
     def by_dispute(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those with a dispute that stands so; one look at the disputes, which are few beside the payments."""
@@ -247,14 +234,6 @@ class PaymentFilter(MirrorFilter):
         disputes: QuerySet[Any] = StripeDispute.objects.of(self.credential).alive().annotate(paid=paid)
         standing = disputes.filter(status__in=DISPUTE_STATES[value][1], paid__isnull=False)
         return rows.filter(self.kept("dispute", value, standing, "paid"))
-
-
-def _own(charges: QuerySet[Any]) -> Q:
-    """Those with one of these charges, looked for at each payment.
-
-    From its key up to its key: told that it equals the key, PostgreSQL would first read all these charges.
-    """
-    return Q(Exists(charges.filter(payment_intent__gte=OuterRef("pk"), payment_intent__lte=OuterRef("pk"))))
 
 
 def _led_to(charges: QuerySet[Any]) -> BoundedCount | None:

@@ -130,18 +130,34 @@ _KEPT = Q(deleted_at=None)
 _NOTHING_RUNS = _KEPT & ~_IS_LATE & ~_IS_ACTIVE & ~_IS_TRYING
 
 
-def _subscribed(*statuses: str) -> Q:
-    """The rare ones, read from the subscriptions in these states: one look at those, not one at each customer."""
+def _subscriptions_in(*statuses: str) -> QuerySet[Any]:
     rows = StripeSubscription.objects.alive().filter(status__in=statuses, customer__isnull=False)
-    return Q(pk__in=rows.order_by().values("customer"))
+    return rows.order_by()
+
+
+# The rare ones are read from the subscriptions in a state: one look at those, not one at each customer.
+CUSTOMER_STATES_FROM: dict[str, QuerySet[Any]] = {
+    "past_due": _subscriptions_in(*_LATE),
+    "trial": _subscriptions_in("trialing"),
+    "churned": _subscriptions_in("canceled"),
+}
+CUSTOMER_STATES_BESIDES: dict[str, Q] = {
+    "past_due": _KEPT,
+    "trial": _KEPT & ~_IS_LATE & ~_IS_ACTIVE,
+    "churned": _NOTHING_RUNS,
+}
+
+
+def _led_to(state: str) -> Q:
+    return CUSTOMER_STATES_BESIDES[state] & Q(pk__in=CUSTOMER_STATES_FROM[state].values("customer"))
 
 
 # What a customer is: each is in exactly one, the first that fits. `customer_state` says the same of figures at hand.
 CUSTOMER_STATES: dict[str, tuple[str, Q]] = {
-    "past_due": ("Past due", _KEPT & _subscribed(*_LATE)),
+    "past_due": ("Past due", _led_to("past_due")),
     "active": ("Active", _KEPT & ~_IS_LATE & _IS_ACTIVE),
-    "trial": ("Trial", _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _subscribed("trialing")),
-    "churned": ("Churned", _NOTHING_RUNS & _subscribed("canceled")),
+    "trial": ("Trial", _led_to("trial")),
+    "churned": ("Churned", _led_to("churned")),
     "one_off": ("One-off", _NOTHING_RUNS & ~_HAS_ENDED & _HAS_PAID),
     "none": ("Never paid", _NOTHING_RUNS & ~_HAS_ENDED & ~_HAS_PAID),
     "deleted": ("Deleted in Stripe", Q(deleted_at__isnull=False)),
@@ -149,9 +165,9 @@ CUSTOMER_STATES: dict[str, tuple[str, Q]] = {
 
 # Asked of each row at hand, as above.
 CUSTOMER_STATES_BY_ROW: dict[str, Q] = {
-    "past_due": _KEPT & _IS_LATE,
-    "trial": _KEPT & ~_IS_LATE & ~_IS_ACTIVE & _IS_TRYING,
-    "churned": _NOTHING_RUNS & _HAS_ENDED,
+    "past_due": CUSTOMER_STATES_BESIDES["past_due"] & _IS_LATE,
+    "trial": CUSTOMER_STATES_BESIDES["trial"] & _IS_TRYING,
+    "churned": CUSTOMER_STATES_BESIDES["churned"] & _HAS_ENDED,
 }
 # To know how many never paid, all would have to be looked at.
 CUSTOMER_STATES_UNCOUNTED = frozenset({"none"})

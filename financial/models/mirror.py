@@ -383,6 +383,7 @@ class StripeSubscription(MirrorRow):
         verbose_name = "subscription"
         indexes = _row_indexes(
             models.Index(fields=("credential", "status", "-created_at", "-id"), name="%(class)s_status"),
+            models.Index(fields=("credential", "currency", "-created_at", "-id"), name="%(class)s_currency"),
             models.Index(fields=("customer", "status", "deleted_at"), name="%(class)s_customer"),
             models.Index(fields=("price", "status", "customer"), name="%(class)s_price"),
             models.Index(fields=("status", "deleted_at", "customer"), name="%(class)s_state"),

@@ -16,7 +16,7 @@ from financial.models import (
     MirrorRow,
     StripeCredential,
 )
-from financial.paging import BoundedCount, InvalidPosition, Page, paginate
+from financial.paging import BoundedCount, InvalidPosition, Page, bounded_count, paginate
 from financial.views.base import StaffView
 from financial.views.mirror import export, rows
 
@@ -184,8 +184,9 @@ class MirrorList(StaffView):
 
         def build() -> Figures:
             chips, tab = found.chips(), found.data.get("status", "")
-            if self.is_counted_by_tab and tab and not chips and tab in (tabs := self.counts(credential, found)):
-                return Figures(tabs[tab], tabs, [])
+            if self.is_counted_by_tab and tab and not chips:
+                tabs = self.counts(credential, found)
+                return Figures(tabs.get(tab) or bounded_count(matching, reports.TABS_MAX), tabs, [])
             count = found.count()
             is_much = bool(chips) and count.value > reports.TABS_MAX
             sums = self.sums(found.countable(matching), count)
