@@ -250,7 +250,7 @@ class StripePaymentIntent(MirrorRow):
             models.Index(fields=("credential", "amount_minor", "id"), name="%(class)s_by_amount"),
             _amount_index(),
             models.Index(
-                fields=("credential", "-created_at", "-id", "deleted_at"),
+                fields=("credential", "status", "-created_at", "-id", "deleted_at"),  # as SQLite wants as many columns
                 condition=Q(status="requires_payment_method") & ~Q(error_code=""),
                 name="%(class)s_failed",
             ),

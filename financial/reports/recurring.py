@@ -99,8 +99,9 @@ def _state(credential: StripeCredential) -> tuple[object, ...]:
 def _state_of_spans(credential: StripeCredential) -> tuple[object, ...]:
     """What changes whenever a span does, or begins or ends: rows are only added and removed, ids never used again."""
     spans, now = MrrSpan.objects.of(credential), timezone.now()
+    each = MrrSpan.objects.annotate(of=F("credential_id") + 0).filter(of=credential.pk)  # so that none are sorted
     figures = (
-        Subquery(spans.order_by("-pk").values("pk")[:1]),
+        Subquery(each.order_by("-pk").values("pk")[:1]),
         CountUpTo(spans, NO_LIMIT),
         CountUpTo(spans.filter(starts_at__gt=now), NO_LIMIT),
         CountUpTo(spans.filter(ends_at__gt=now), NO_LIMIT),

@@ -119,12 +119,9 @@ class ProductArchive(_ProductSwitch):
         return "" if self.row.active else "This product is archived already."
 
     def consequences(self) -> Sequence[str]:
-        billed = StripeSubscription.objects.of(self.credential).filter(
-            price__product=self.row, status__in=StripeSubscription.ACTIVE_STATUSES
-        )
         return (
             f"“{self.row}” and its prices can no longer be chosen for new payments and subscriptions.",
-            _still_billed(billed),
+            _still_billed(StripePrice.objects.filter(product=self.row)),
             "Payment links that sell it stop working.",
             "Nothing is deleted, and it can be sold again at any time.",
         )
@@ -142,9 +139,11 @@ class ProductUnarchive(_ProductSwitch):
         )
 
 
-def _still_billed(subscriptions: QuerySet[Any]) -> str:
-    """Say what becomes of those who subscribed: nothing changes for them."""
-    count = bounded_count(subscriptions)
+def _still_billed(prices: QuerySet[StripePrice]) -> str:
+    """Say what becomes of those who subscribed to prices: nothing changes for them."""
+    keys = list(prices.values_list("pk", flat=True))  # named, so that an index has all that is asked for
+    billed = StripeSubscription.objects.filter(price__in=keys, status__in=StripeSubscription.ACTIVE_STATUSES)
+    count = bounded_count(billed)
     if not count.value:
         return "Nobody is subscribed to it."
     if count.value == 1:
@@ -204,12 +203,9 @@ class PriceArchive(_PriceSwitch):
         return ""
 
     def consequences(self) -> Sequence[str]:
-        billed = StripeSubscription.objects.of(self.credential).filter(
-            price=self.row, status__in=StripeSubscription.ACTIVE_STATUSES
-        )
         return (
             "This price can no longer be chosen for new payments and subscriptions.",
-            _still_billed(billed),
+            _still_billed(StripePrice.objects.filter(pk=self.row.pk)),
             "Payment links with it stop working.",
         )
 

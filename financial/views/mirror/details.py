@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from financial import conf, reports, stripe_services
+from financial import conf, filters, reports, stripe_services
 from financial.errors import NoActiveCredential
 from financial.models import (
     MirrorRow,
@@ -67,8 +67,10 @@ class MirrorDetail(StaffView):
         found = StripePaymentIntent.objects.of(self.credential).filter(**of)
         return [rows.payment_row(payment) for payment in rows.with_payment_parts(found.newest())[:NEWEST]]
 
-    def newest_subscriptions(self, **of: Any) -> list[rows.SubscriptionRow]:
-        found = StripeSubscription.objects.of(self.credential).filter(**of)
+    def newest_subscriptions(self, **of: str) -> list[rows.SubscriptionRow]:
+        """Return the first that the list shows with these filters."""
+        every = StripeSubscription.objects.of(self.credential)
+        found: Any = filters.SubscriptionFilter(of, every, credential=self.credential).rows()
         return [rows.subscription_row(row) for row in rows.with_subscription_parts(found.newest())[:NEWEST]]
 
 
@@ -96,14 +98,15 @@ class ProductDetail(MirrorDetail):
             "price_count": bounded_count(prices),
             "active_count": active,
             "subscription_count": subscriptions,
-            "subscriptions": self.newest_subscriptions(price__product=row),
+            "subscriptions": self.newest_subscriptions(product=row.stripe_id),
             "timeline": timeline.of_product(row),
         }
 
 
 def _counted(row: StripeProduct) -> tuple[BoundedCount, BoundedCount]:
     """Count the active subscriptions of a product, and all."""
-    found = StripeSubscription.objects.filter(price__product=row)  # of one account, as its product is
+    prices = list(StripePrice.objects.filter(product=row).values_list("pk", flat=True))
+    found = StripeSubscription.objects.filter(price__in=prices)  # of one account, as its product is
     return bounded_count(found.filter(rows.ACTIVE)), bounded_count(found)
 
 
@@ -125,7 +128,7 @@ class CustomerDetail(MirrorDetail):
             "pays_with": _pays_with(row, newest),
             "payments": newest,
             "payment_count": BoundedCount(line.payments, limit=line.payments),
-            "subscriptions": self.newest_subscriptions(customer=row),
+            "subscriptions": self.newest_subscriptions(customer=row.stripe_id),
             "subscription_count": BoundedCount(line.subscriptions),
             "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
