@@ -116,7 +116,8 @@ class MirrorList(StaffView):
         asked = self.request.GET.copy()
         asked.pop("status", None)
         of_all_tabs = self.filterset(asked, self.all_rows(), credential=credential)
-        return reports.tab_counts_of(of_all_tabs.rows(), found.conditions())
+        newest = of_all_tabs.rows().order_by(f"-{self.sorts['date']}", "-pk")
+        return reports.tab_counts_of(newest, found.conditions())
 
     def export_cells(self, row: Any) -> Sequence[Any]:
         raise NotImplementedError
