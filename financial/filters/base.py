@@ -150,6 +150,9 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
     # Tells how many rows are found without looking at them, where a filter can; None where it turns out that it cannot.
     told: Callable[[], BoundedCount | None] = staticmethod(lambda: None)
 
+    # Whether what is asked for is so common that it is met soon in the order of a list.
+    is_common = False
+
     # Whether rows are asked for to be counted, and whether a filter in force gives another form of them then.
     is_counting = False
     has_other_form = False
@@ -216,7 +219,7 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
         keys = looked_up(what, self.credential, f"{column} {value}", lambda: keys_up_to(LED, leading, column))
         if keys is not None:
             return among("pk", keys)
-        self.has_other_form = True
+        self.has_other_form = self.is_common = True
         return Q(pk__in=leading.values(column)) if self.is_counting else own(leading, column)
 
     def since(self, rows: QuerySet[Any], name: str, value: dt.date) -> QuerySet[Any]:
@@ -241,6 +244,7 @@ class MirrorFilter(filters.FilterSet):  # type: ignore[misc]
                 return rows.filter(among("pk", {*few, *further}))
             if few is not None:
                 return rows.filter(others | among("pk", few) if few or further is None else others)
+        self.is_common = True
         mine = among("customer", customers) | others
         if len(self.in_force()) == 1 and isinstance(customers, list) and further is None:
             # Of customers of this account alone: to ask for it again leads databases through all its rows to count these.

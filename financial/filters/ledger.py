@@ -212,15 +212,19 @@ class TransactionFilter(MirrorFilter):
 
 
 def _concerned(mine: Q) -> list[int] | None:
-    """Return what moved because of all payments and charges of customers; None where it is too much to be named."""
-    links = StripeTransaction.objects.all()
-    payments = StripePaymentIntent.objects.filter(mine).values("pk")
-    paid = keys_up_to(NAMED, links.filter(payment_intent__in=payments), "transaction")
-    if paid is None:
+    """Return what moved because of all payments of customers, and of charges that belong to none.
+
+    None where it is too much to be named.
+    """
+    payments = keys_up_to(NAMED, StripePaymentIntent.objects.filter(mine))
+    if payments is None:
         return None
+    links = StripeTransaction.objects.all()
+    paid = keys_up_to(NAMED, links.filter(Among("payment_intent", payments)), "transaction")
     charges = StripeCharge.objects.filter(mine).values("stripe_id")
-    charged = keys_up_to(NAMED, links.filter(charge_stripe_id__in=charges), "transaction")
-    return None if charged is None else sorted({*paid, *charged})
+    alone = links.filter(payment_intent=None, charge_stripe_id__gt="", charge_stripe_id__in=charges)
+    charged = None if paid is None else keys_up_to(NAMED, alone, "transaction")
+    return None if paid is None or charged is None else sorted({*paid, *charged})
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -59,10 +59,7 @@ def _numbers(credential: StripeCredential, counts: Sequence[CountUpTo]) -> Seque
 
 
 def tab_counts_of(found: QuerySet[Any], states: Mapping[str, Q]) -> Mapping[str, BoundedCount]:
-    """Return how many of the rows found are behind each tab; nothing where there are too many. One query.
-
-    The order they are given in may lead to an index that without it SQLite would not take for a customer with many rows.
-    """
+    """Return how many of the rows found, looked for in their order, are behind each tab; nothing of too many. One query."""
     few = found.select_related(None).prefetch_related(None).defer(None).values("pk")[: TABS_MAX + 1]
     rows = found.model._default_manager.filter(pk__in=few)
     parts = {f"tab_{key}": Count("pk", filter=state) for key, state in states.items()}

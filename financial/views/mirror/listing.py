@@ -116,8 +116,10 @@ class MirrorList(StaffView):
         asked = self.request.GET.copy()
         asked.pop("status", None)
         of_all_tabs = self.filterset(asked, self.all_rows(), credential=credential)
-        newest = of_all_tabs.rows().order_by(f"-{self.sorts['date']}", "-pk")
-        return reports.tab_counts_of(newest, found.conditions())
+        rows = of_all_tabs.rows()
+        if of_all_tabs.is_common:  # so that SQLite takes the index of a customer, not that of the whole account
+            rows = rows.order_by(f"-{self.sorts['date']}", "-pk")
+        return reports.tab_counts_of(rows, found.conditions())
 
     def export_cells(self, row: Any) -> Sequence[Any]:
         raise NotImplementedError
