@@ -145,6 +145,8 @@ class TransactionFilter(MirrorFilter):
     def by_state(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value == DIFFERENCES:
             return rows.filter(reports.differences(self.credential, timezone.now()))
+        if value == "estimated":  # few, and not walked to from deep in the list
+            return rows.filter(named(Transaction.objects.estimated().filter(credential=self.credential)))
         return super().by_state(rows, name, value)
 
     def conditions(self) -> dict[str, Q]:

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 
 from financial import money, reports
 from financial.filters.base import (
+    LED,
     NAMED,
     MirrorFilter,
     among,
@@ -53,6 +54,7 @@ from financial.models import (
     StripeProduct,
     StripeSubscription,
 )
+from financial.models.among import Among
 from financial.models.mirror import IS_NO_CARD, PAYMENT_UNTRIED
 from financial.paging import COUNT_MAX, FEW, BoundedCount, bounded_count, keys_up_to
 from financial.payment_methods import METHODS
@@ -106,7 +108,11 @@ class CustomerFilter(MirrorFilter):
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if value.startswith("cus_"):
             return rows.filter(stripe_id=value)
-        return rows.filter(among("pk", customers_like(self.credential, value)))
+        found = customers_like(self.credential, value)
+        if not isinstance(found, list) or len(found) <= LED:
+            return rows.filter(among("pk", found))
+        self.has_other_form = self.is_common = True
+        return rows.filter(Among("pk", found, is_common=not self.is_counting))
 
     def of_country(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Those who paid, or tried to, with a card issued there: the one country that is known of nearly everybody."""
