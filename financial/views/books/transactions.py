@@ -104,8 +104,10 @@ class TransactionList(MirrorList):
             "sums", credential, lambda: self._sums(credential, found, context["count"])
         )
         figure = reports.FIGURES.get(asked.get("figure", ""))
+        is_right = found.data.get("status") == DIFFERENCES and not context["chips"]
         return {
             **context,
+            "nothing_template": "financial/_no_differences.html" if is_right else "",
             "count": count,
             "sums": sums,
             "sums_template": "financial/_ledger_sums.html",

@@ -117,6 +117,13 @@ def test_nothing_booked_says_so_and_leads_on(shop: StripeCredential, page: Clien
     assert "Nothing booked yet" in shown(page)
 
 
+def test_books_without_differences_are_said_to_have_none(shop: StripeCredential, page: Client) -> None:
+    books.booked(shop)
+    text = shown(page, "status=differences")
+    assert "No differences" in text and "Nothing matches" not in text
+    assert "Nothing matches" in shown(page, "status=differences&kind=payout")  # of others there may be some
+
+
 def test_an_estimate_is_marked_and_in_no_sum(shop: StripeCredential, page: Client) -> None:
     factory.booked(shop, status="estimated", amount_minor=123456)
     factory.booked(shop, amount_minor=1000, fee_minor=100)
