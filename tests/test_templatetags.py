@@ -168,3 +168,7 @@ def test_a_row_of_the_report_escapes_what_it_did_not_write() -> None:
     assert "<b>" not in text and "<i>" not in text and "&lt;b&gt;" in text
     assert "?figure=gross&amp;currency=%3Ci%3E&amp;date_from=2026-01-01&amp;date_to=2026-01-31" in text
     assert text.count("<td") == 9 and 'data-label="Refunds">–' in text and "1200 " in text and "+2" in text
+
+
+def test_a_dotted_name_breaks_behind_its_dots_and_is_escaped():
+    assert tags.dotted("customer.updated<b>") == "customer.<wbr>updated&lt;b&gt;"

@@ -265,6 +265,12 @@ def words(code: str, style: str = "") -> SafeString | str:
 
 
 @register.filter
+def dotted(name: str) -> SafeString:
+    """Let a name such as `customer.subscription.updated` break behind its dots, not inside of a word."""
+    return mark_safe(escape(name).replace(".", ".<wbr>"))  # noqa: S308  (escaped)
+
+
+@register.filter
 def duration(row: Any) -> str:
     """How long something with `started_at` and `finished_at` took; of what still runs, so far."""
     if not row.started_at:
