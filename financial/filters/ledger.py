@@ -160,13 +160,7 @@ class TransactionFilter(MirrorFilter):
         count = reports.entry_count(self.credential, account)
         if count <= NAMED:
             legs = Entry.objects.filter(account=account, transaction__credential=self.credential)
-
-            def look() -> list[int]:
-                return list(legs.values_list("transaction", flat=True))
-
-            return rows.filter(
-                among("pk", look() if self.credential is None else looked_up("booked-on", self.credential, value, look))
-            )
+            return rows.filter(self.kept("booked-on", value, legs, "transaction"))
         if self.in_force() == {"account"} and count > ENTRIES_OF_ONE * COUNT_MAX:
             self.told = lambda: more_than(COUNT_MAX)
         # Most rows have one: look at each row's few entries, never at the account's many, whatever the planner thinks.

@@ -67,10 +67,7 @@ class MirrorDetail(StaffView):
         found = StripePaymentIntent.objects.of(self.credential).filter(**of)
         return [rows.payment_row(payment) for payment in rows.with_payment_parts(found.newest())[:NEWEST]]
 
-    def newest_subscriptions(self, **of: str) -> list[rows.SubscriptionRow]:
-        """Return the first that the list shows with these filters."""
-        every = StripeSubscription.objects.of(self.credential)
-        found: Any = filters.SubscriptionFilter(of, every, credential=self.credential).rows()
+    def newest_subscriptions(self, found: Any) -> list[rows.SubscriptionRow]:
         return [rows.subscription_row(row) for row in rows.with_subscription_parts(found.newest())[:NEWEST]]
 
 
@@ -90,6 +87,8 @@ class ProductDetail(MirrorDetail):
         newest = list(prices.newest()[:NEWEST])
         active, subscriptions = reports.cached("product-subscriptions", row.credential, lambda: _counted(row), row.pk)
         period = reports.period_of("", timezone.now().astimezone(conf.time_zone()).date())
+        every = StripeSubscription.objects.of(self.credential)
+        listed = filters.SubscriptionFilter({"product": row.stripe_id}, every, credential=self.credential)
         return {
             "state": rows.product_state(row),
             "prices": [(price, price_words(price), _tiers(price)) for price in newest],
@@ -98,7 +97,7 @@ class ProductDetail(MirrorDetail):
             "price_count": bounded_count(prices),
             "active_count": active,
             "subscription_count": subscriptions,
-            "subscriptions": self.newest_subscriptions(product=row.stripe_id),
+            "subscriptions": self.newest_subscriptions(listed.rows()),  # as the list finds them, however many
             "timeline": timeline.of_product(row),
         }
 
@@ -128,7 +127,9 @@ class CustomerDetail(MirrorDetail):
             "pays_with": _pays_with(row, newest),
             "payments": newest,
             "payment_count": BoundedCount(line.payments, limit=line.payments),
-            "subscriptions": self.newest_subscriptions(customer=row.stripe_id),
+            "subscriptions": self.newest_subscriptions(
+                StripeSubscription.objects.of(self.credential).filter(customer=row)
+            ),
             "subscription_count": BoundedCount(line.subscriptions),
             "invoices": rows.invoice_rows(row.credential, row.invoices.newest()[:NEWEST]),
             "timeline": timeline.of_customer(row, [line.payment for line in newest]),
